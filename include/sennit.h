@@ -1,0 +1,29 @@
+/* Sennit: tasks, channels, select, contexts and groups for C. Include this one header.
+ *
+ * Every concept has a page of its own below; the page is the contract. Rules that hold everywhere:
+ *
+ *  - A function that can block takes `sn_ctx *ctx` first. NULL means the calling task's own context (in a plain
+ *    thread: sn_background()). A cancelled or expired context refuses, even if the operation could succeed at once.
+ *  - Every function works from a task and from a plain thread unless it says otherwise. None is signal-safe.
+ *  - Errors are negative ints under SN_E... names (sennit/error.h); zero or positive is success. Out-parameters are
+ *    written only on success. Sennit never sets errno.
+ *  - Times and durations are int64_t nanoseconds (sennit/time.h).
+ *  - Option structs are const pointers, last; NULL or a zero field means the default.
+ */
+#ifndef SENNIT_H
+#define SENNIT_H
+
+#include <sennit/chan.h>
+#include <sennit/ctx.h>
+#include <sennit/decl.h>
+#include <sennit/error.h>
+#include <sennit/fd.h>
+#include <sennit/group.h>
+#include <sennit/process.h>
+#include <sennit/run.h>
+#include <sennit/select.h>
+#include <sennit/signal.h>
+#include <sennit/task.h>
+#include <sennit/time.h>
+
+#endif

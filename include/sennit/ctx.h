@@ -1,0 +1,71 @@
+/* Context: cancellation, deadlines and values that flow down a tree of calls and tasks.
+ *
+ * A context is born live. It ends once: cancelled (SN_ECANCELED) or past its deadline (SN_ETIMEDOUT). When it ends, its
+ * children end with it and every task or thread that waits under it is woken. Whoever ends it first decides the error
+ * and the cause; later calls change nothing.
+ *
+ * Contexts are reference counted. The functions below hand you one reference, which you give back by sn_ctx_free. A
+ * child keeps its parent's memory alive, so a forgotten child can never dangle. All functions may be called from any
+ * thread. Passing NULL for a parent or a context means the calling task's own, as everywhere.
+ *
+ * When not to use this: values are for what belongs to a request (a correlation id, a user), not for parameters.
+ */
+#ifndef SENNIT_CTX_H
+#define SENNIT_CTX_H
+
+#include <sennit/decl.h>
+
+SN_BEGIN
+
+/* The context that never ends and has no values. Static: freeing or cancelling it does nothing. */
+SN_API sn_ctx *sn_background(void);
+
+/* A child that ends when sn_ctx_cancel or sn_ctx_free is called on it, or when its parent ends.
+ * SN_ENOMEM. */
+SN_MUST SN_API int sn_ctx_with_cancel(sn_ctx **out, sn_ctx *parent);
+
+/* A child that moreover ends with SN_ETIMEDOUT at the moment `deadline` (of sn_now). An earlier deadline of the parent
+ * wins. A moment in the past gives a context that has ended already. SN_ENOMEM; SN_ENOTRUNNING without a runtime. */
+SN_MUST SN_API int sn_ctx_with_deadline(sn_ctx **out, sn_ctx *parent, int64_t deadline);
+
+/* The same, `ns` nanoseconds from now. */
+SN_MUST SN_API int sn_ctx_with_timeout(sn_ctx **out, sn_ctx *parent, int64_t ns);
+
+/* A child that carries one value. `key` is compared by address: take that of a static object of yours. The context does
+ * not own `value`; it must live as long as the context. SN_ENOMEM. */
+SN_MUST SN_API int sn_ctx_with_value(sn_ctx **out, sn_ctx *parent, const void *key, const void *value);
+
+/* Ends the context with SN_ECANCELED and the same cause. Idempotent, never blocks. */
+SN_API void sn_ctx_cancel(sn_ctx *ctx);
+
+/* Ends the context with SN_ECANCELED and `cause`, a negative error that sn_ctx_cause will return. */
+SN_API void sn_ctx_cancel_cause(sn_ctx *ctx, int cause);
+
+/* 0 while the context is live, then SN_ECANCELED or SN_ETIMEDOUT for ever. */
+SN_API int sn_ctx_err(sn_ctx *ctx);
+
+/* 0 while the context is live, then why it ended: what was passed to sn_ctx_cancel_cause here or above, the first
+ * error of a group, SN_ECANCELED or SN_ETIMEDOUT. */
+SN_API int sn_ctx_cause(sn_ctx *ctx);
+
+/* The moment (of sn_now) at which the context will end at the latest; SN_FOREVER without a deadline. */
+SN_API int64_t sn_ctx_deadline(sn_ctx *ctx);
+
+/* The value nearest up the tree under `key`; NULL if there is none. Takes time in proportion to the depth. */
+SN_API const void *sn_ctx_value(sn_ctx *ctx, const void *key);
+
+/* Blocks until the context has ended and returns its error. On sn_background() it waits for ever. */
+SN_API int sn_ctx_wait(sn_ctx *ctx);
+
+/* Takes another reference and returns ctx. */
+SN_API sn_ctx *sn_ctx_retain(sn_ctx *ctx);
+
+/* Cancels the context and gives back one reference. Accepts NULL, never waits. */
+SN_API void sn_ctx_free(sn_ctx *ctx);
+
+/* Gives back a reference taken by sn_ctx_retain without cancelling. */
+SN_API void sn_ctx_release(sn_ctx *ctx);
+
+SN_END
+
+#endif

@@ -1,0 +1,44 @@
+/* Running: a program's whole life under sn_run, or sn_start and sn_stop around a part of it. */
+#ifndef SENNIT_RUN_H
+#define SENNIT_RUN_H
+
+#include <sennit/decl.h>
+
+SN_BEGIN
+
+typedef enum sn_deadlock {
+    SN_DEADLOCK_AUTO = 0, /* fatal under sn_run if no thread of another origin could wake a task; else reported */
+    SN_DEADLOCK_ALWAYS,   /* fatal */
+    SN_DEADLOCK_NEVER     /* not looked for */
+} sn_deadlock;
+
+typedef struct sn_run_opts {
+    int workers;          /* threads that run tasks, 1 to 256. 0: default $SENNIT_WORKERS, else the CPUs we may use */
+    size_t stack_size;    /* bytes of address space per task, 64 KiB of them a guard. 0: default 256 KiB */
+    int64_t grace_ns;     /* how long tasks may go on after the main one has returned. 0: default 1 s */
+    sn_deadlock deadlock; /* what to do when nothing can run any more. 0: default SN_DEADLOCK_AUTO */
+    uint64_t seed;        /* of sn_random and of every fair choice. 0: default different in each run */
+    void (*report)(void *arg, const char *text); /* gets every report, whole. NULL: default written to stderr */
+    void *report_arg;     /* passed to report. NULL: default NULL */
+} sn_run_opts;
+
+/* Runs fn(ctx, arg) as the main task and returns when it has: its result, or a negative error of the runtime. The caller
+ * becomes worker 0. When the main task has returned, the root context is cancelled and the other tasks are given
+ * grace_ns to end; those that have not are reported, with where they were started and what they wait for, and sn_run
+ * returns SN_ELEFT (their memory stays allocated). Otherwise all memory has been returned.
+ * SN_EINVAL for bad options or inside a task; SN_ENOMEM; SN_EBUSY while another runtime of this process runs. */
+SN_API int sn_run(sn_fn *fn, void *arg, const sn_run_opts *opts);
+
+/* Starts a runtime beside the program's own threads: from here on they may start tasks. Returns 0, or as sn_run. */
+SN_MUST SN_API int sn_start(const sn_run_opts *opts);
+
+/* Ends it as sn_run does: cancels the root context, waits for the grace time, returns 0 or SN_ELEFT. It can be started
+ * again afterwards. SN_ENOTRUNNING if nothing was started; SN_EINVAL inside a task. */
+SN_API int sn_stop(void);
+
+/* How many workers the runtime has that the caller belongs to; 0 without one. */
+SN_API int sn_run_workers(void);
+
+SN_END
+
+#endif

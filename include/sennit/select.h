@@ -1,0 +1,108 @@
+/* Select: wait for the first of several things to happen.
+ *
+ *     enum { JOB, STOP };
+ *     sn_case cases[] = { [JOB] = sn_on_recv(jobs, &job), [STOP] = sn_on_unit_recv(stop) };
+ *     int i = sn_select(ctx, cases, 2);
+ *     if (i < 0)
+ *         return i;                       // the context has ended
+ *     if (cases[i].err == SN_ECLOSED)
+ *         return 0;
+ *
+ * Exactly one case happens, or none. The answer is its index; cases[index].err tells how it went: 0, or SN_ECLOSED for a
+ * closed channel, which counts as ready. The array is the caller's and may be used again for the next select, with the
+ * same or changed cases; times given by sn_on_after start anew each time. One channel may stand in several cases.
+ *
+ * The context is a parameter and needs no case; sn_on_ctx is for others. Selecting over no case, or over empty handles
+ * only, waits for the context.
+ */
+#ifndef SENNIT_SELECT_H
+#define SENNIT_SELECT_H
+
+#include <sennit/chan.h>
+
+SN_BEGIN
+
+/* One case. Made by the sn_on_ macros; `err` is yours to read, the rest is private. */
+typedef struct sn_case {
+    int err;
+    uint32_t sni_kind;
+    void *sni_object;
+    union {
+        void *sni_out;
+        const void *sni_in;
+        int64_t sni_time;
+    };
+    uint64_t sni_[9];
+} sn_case;
+
+/* Chosen when the receive or send can complete, or when the channel is closed. An empty handle is never ready. */
+#define sn_on_recv(ch, ...) sni_case_recv((ch).sni_raw, SNI_CHAN_OUT(ch, (__VA_ARGS__)))
+#define sn_on_send(ch, ...) sni_case_send((ch).sni_raw, SNI_CHAN_IN(ch, (__VA_ARGS__)))
+#define sn_on_unit_recv(ch) sni_case_recv(SNI_CHAN_UNIT(ch), NULL)
+#define sn_on_unit_send(ch) sni_case_send(SNI_CHAN_UNIT(ch), NULL)
+
+/* Chosen when `ctx` has ended; err is the context's error. NULL is never ready. */
+#define sn_on_ctx(ctx) sni_case_ctx(ctx)
+
+/* Chosen at the moment `deadline` of sn_now, or `ns` nanoseconds after the select began; err is 0. */
+#define sn_on_time(deadline) sni_case_time(deadline)
+#define sn_on_after(ns)      sni_case_after(ns)
+
+/* Blocks until one of the n cases happens and returns its index; if several can, each is chosen with the same chance.
+ * Or the context's error: then no case has happened. SN_EINVAL for more than 65535 cases. */
+SN_API int sn_select(sn_ctx *ctx, sn_case *cases, size_t n);
+
+/* The same, but of several ready cases the first in the array is taken. */
+SN_API int sn_select_priority(sn_ctx *ctx, sn_case *cases, size_t n);
+
+/* Without blocking: SN_EAGAIN if no case can happen at once. Fair, like sn_select. */
+SN_API int sn_select_try(sn_case *cases, size_t n);
+
+enum { SNI_CASE_NONE, SNI_CASE_RECV, SNI_CASE_SEND, SNI_CASE_CTX, SNI_CASE_TIME, SNI_CASE_AFTER };
+
+static inline sn_case sni_case_make(uint32_t kind, void *object)
+{
+    sn_case c;
+    c.err = 0;
+    c.sni_kind = object || kind >= SNI_CASE_TIME ? kind : SNI_CASE_NONE;
+    c.sni_object = object;
+    c.sni_time = 0;
+    return c;
+}
+
+static inline sn_case sni_case_recv(sn_rawchan *ch, void *value)
+{
+    sn_case c = sni_case_make(SNI_CASE_RECV, ch);
+    c.sni_out = value;
+    return c;
+}
+
+static inline sn_case sni_case_send(sn_rawchan *ch, const void *value)
+{
+    sn_case c = sni_case_make(SNI_CASE_SEND, ch);
+    c.sni_in = value;
+    return c;
+}
+
+static inline sn_case sni_case_ctx(sn_ctx *ctx)
+{
+    return sni_case_make(SNI_CASE_CTX, ctx);
+}
+
+static inline sn_case sni_case_time(int64_t deadline)
+{
+    sn_case c = sni_case_make(SNI_CASE_TIME, NULL);
+    c.sni_time = deadline;
+    return c;
+}
+
+static inline sn_case sni_case_after(int64_t ns)
+{
+    sn_case c = sni_case_make(SNI_CASE_AFTER, NULL);
+    c.sni_time = ns;
+    return c;
+}
+
+SN_END
+
+#endif

@@ -1,0 +1,62 @@
+/* Tasks: functions that run at the same time, thousands or millions of them, over a few threads.
+ *
+ * A task is started in a group (sennit/group.h), which waits for it; that is the normal way. A task runs on whichever
+ * worker is free and may continue on another thread after any call that can block: do not keep the address of a
+ * thread-local variable, nor that of errno, across such a call. Tasks are not preempted.
+ *
+ * Failure: a task's function returns a negative error. sn_fail does the same from any depth.
+ */
+#ifndef SENNIT_TASK_H
+#define SENNIT_TASK_H
+
+#include <sennit/decl.h>
+
+SN_BEGIN
+
+/* A task by value. It may outlive the task it names: then calls answer SN_ESRCH. Zero names no task. */
+typedef struct sn_task {
+    uint64_t id;
+} sn_task;
+
+typedef struct sn_task_opts {
+    const char *name; /* shown in reports; not copied, must outlive the task. NULL: default the function's name */
+} sn_task_opts;
+
+/* Starts fn(ctx, arg) as a task that nobody waits for: it belongs to the runtime, under the runtime's root context,
+ * and its error is dropped. SN_ENOMEM; SN_ENOTRUNNING without a runtime. */
+#define sn_task_go(fn, arg) sn_task_go_at((fn), (arg), SN_SITE(#fn), NULL)
+#define sn_task_go_opts(fn, arg, opts) sn_task_go_at((fn), (arg), SN_SITE(#fn), (opts))
+SN_MUST SN_API int sn_task_go_at(sn_fn *fn, void *arg, const char *site, const sn_task_opts *opts);
+
+/* The calling task; zero in a plain thread. */
+SN_API sn_task sn_task_self(void);
+
+/* 1 while the task has not ended, SN_ESRCH afterwards. */
+SN_API int sn_task_alive(sn_task task);
+
+/* Lets the other runnable tasks of this worker go first. In a plain thread, yields the processor. */
+SN_API void sn_yield(void);
+
+/* Work to do if the task fails before it gets here: caller-owned, usually on the stack of the function that pushes it.
+ * Must be popped, newest first, before that function returns. */
+typedef struct sn_cleanup {
+    struct sn_cleanup *sni_next;
+    void (*sni_fn)(void *arg);
+    void *sni_arg;
+} sn_cleanup;
+
+/* Outside a task these two do nothing. */
+SN_API void sn_cleanup_push(sn_cleanup *cleanup, void (*fn)(void *arg), void *arg);
+
+/* Takes the newest cleanup off the list without running it. Any other one panics. */
+SN_API void sn_cleanup_pop(sn_cleanup *cleanup);
+
+/* Ends the calling task with `code` (negative), from any depth: runs its cleanups, newest first, on the failing stack
+ * with its frames intact, then gives the error and `why` to the task's group. A group that the task has open is
+ * cancelled and waited for, in its turn among the cleanups. Panics outside a task, inside a cleanup, or with a code
+ * that is not negative. It is not C++ unwinding: no destructor runs. `why` must be a static string or NULL. */
+SN_NORETURN SN_API void sn_fail(int code, const char *why);
+
+SN_END
+
+#endif

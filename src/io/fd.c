@@ -1,0 +1,81 @@
+#include "sennit/fd.h"
+
+#include "os/os.h"
+#include "sched/poll.h"
+#include "sched/rt.h"
+#include "sennit/error.h"
+
+enum { ATOMIC_WRITE = 4096 }; /* what a blocking pipe that is ready for writing takes without blocking: PIPE_BUF */
+
+int sn_fd_wait(sn_ctx *ctx, int fd, int events)
+{
+    if (events == 0 || (events & ~(SN_FD_READ | SN_FD_WRITE)) != 0)
+        return SN_EINVAL;
+    return sni_poll_wait(ctx, fd, (unsigned)events);
+}
+
+int64_t sn_fd_read(sn_ctx *ctx, int fd, void *buf, size_t size)
+{
+    int blocking = sni_os_nonblocking(fd);
+    int r;
+
+    if (blocking < 0)
+        return blocking;
+    if (!sni_rt_self())
+        return SN_ENOTRUNNING;
+    if ((r = sn_ctx_err(ctx)) != 0)
+        return r;
+    for (bool ready = blocking == 1 || (sni_os_ready(fd, SN_FD_READ) & SN_FD_READ);; ready = true) {
+        if (ready) {
+            int64_t n = sni_os_read(fd, buf, size);
+            if (n != SN_EAGAIN)
+                return n;
+        }
+        if ((r = sn_fd_wait(ctx, fd, SN_FD_READ)) < 0)
+            return r;
+    }
+}
+
+int64_t sn_fd_write(sn_ctx *ctx, int fd, const void *buf, size_t size)
+{
+    int nonblocking = sni_os_nonblocking(fd);
+    size_t done = 0;
+    int r;
+
+    if (nonblocking < 0)
+        return nonblocking;
+    if (!sni_rt_self())
+        return SN_ENOTRUNNING;
+    if ((r = sn_ctx_err(ctx)) != 0)
+        return r;
+    while (done < size) {
+        if (!nonblocking && !(sni_os_ready(fd, SN_FD_WRITE) & SN_FD_WRITE) &&
+            (r = sn_fd_wait(ctx, fd, SN_FD_WRITE)) < 0)
+            return r;
+        size_t chunk = size - done;
+        if (!nonblocking && chunk > ATOMIC_WRITE)
+            chunk = ATOMIC_WRITE;
+        int64_t n = sni_os_write(fd, (const char *)buf + done, chunk);
+        if (n >= 0)
+            done += (size_t)n;
+        else if (n != SN_EAGAIN)
+            return n;
+        else if ((r = sn_fd_wait(ctx, fd, SN_FD_WRITE)) < 0)
+            return r;
+    }
+    return (int64_t)size;
+}
+
+int sn_fd_pipe(int fds[2])
+{
+    return sni_os_pipe(fds);
+}
+
+int sn_fd_close(int fd)
+{
+    struct sni_rt *rt = sni_rt_self();
+
+    if (rt)
+        sni_poll_forget(rt, fd, SN_ECANCELED);
+    return sni_os_close(fd);
+}

@@ -1,0 +1,148 @@
+/* Signals: a handler sets a bit and rings an eventfd; a task of the runtime's own turns bits into sends. */
+#include "sennit/signal.h"
+
+#include "os/os.h"
+#include "sched/alloc.h"
+#include "sched/rt.h"
+#include "sennit/error.h"
+#include "sennit/fd.h"
+#include "sennit/task.h"
+
+#include <signal.h>
+
+/* Who wants what. Signals belong to the process, and so does this. */
+struct want {
+    struct want *next;
+    sn_rawchan *ch;
+    int signo;
+};
+
+static struct {
+    struct sni_spin lock;
+    struct want *wants;   /* (lock) */
+    uint32_t count[65];   /* (lock) wants per signal */
+    int bell;             /* (lock) eventfd plus 1; 0: none */
+    bool running;         /* (lock) the task that sends */
+} process;
+
+static bool may_be_caught(int signo)
+{
+    switch (signo) {
+    case SIGKILL:
+    case SIGSTOP:
+    case SIGSEGV:
+    case SIGBUS:
+    case SIGFPE:
+    case SIGILL:
+    case SIGABRT:
+    case SIGPROF:
+        return false;
+    default:
+        return signo >= 1 && signo <= 64;
+    }
+}
+
+static void deliver(uint64_t bits)
+{
+    sni_spin_lock(&process.lock);
+    for (struct want *w = process.wants; w; w = w->next)
+        if (bits >> (w->signo - 1) & 1)
+            (void)sn_rawchan_try_send(w->ch, &w->signo); /* a full channel loses it, as documented */
+    sni_spin_unlock(&process.lock);
+}
+
+static int send_signals(sn_ctx *ctx, void *arg)
+{
+    int bell = (int)(intptr_t)arg;
+    uint64_t count;
+
+    while (sn_fd_read(ctx, bell, &count, sizeof count) > 0)
+        deliver(sni_os_signal_take());
+    sni_spin_lock(&process.lock);
+    process.running = false;
+    process.bell = 0;
+    sni_spin_unlock(&process.lock);
+    (void)sn_fd_close(bell);
+    return 0;
+}
+
+static int start_sender(void)
+{
+    int r = 0, bell = 0;
+
+    sni_spin_lock(&process.lock);
+    bool start = !process.running;
+    process.running = true;
+    sni_spin_unlock(&process.lock);
+    if (!start)
+        return 0;
+    if ((bell = sni_os_eventfd()) < 0) {
+        r = bell;
+    } else {
+        sni_spin_lock(&process.lock);
+        process.bell = bell + 1;
+        sni_spin_unlock(&process.lock);
+        r = sn_task_go_opts(send_signals, (void *)(intptr_t)bell, &(sn_task_opts){ .name = "signals" });
+    }
+    if (r < 0) {
+        sni_spin_lock(&process.lock);
+        process.running = false;
+        process.bell = 0;
+        sni_spin_unlock(&process.lock);
+        if (bell > 0)
+            (void)sni_os_close(bell);
+    }
+    return r;
+}
+
+int sn_signal_notify_raw(sn_rawchan *ch, int signo)
+{
+    struct sni_rt *rt = sni_rt_self();
+    struct want *w;
+    int r;
+
+    if (!rt)
+        return SN_ENOTRUNNING;
+    if (!ch || !may_be_caught(signo))
+        return SN_EINVAL;
+    if ((r = start_sender()) < 0)
+        return r;
+    if (!(w = sni_alloc(sizeof *w)))
+        return SN_ENOMEM;
+    w->ch = ch;
+    w->signo = signo;
+    sni_spin_lock(&process.lock);
+    if (process.count[signo]++ == 0 && (r = sni_os_signal_catch(signo, process.bell - 1)) < 0) {
+        process.count[signo]--;
+    } else {
+        w->next = process.wants;
+        process.wants = w;
+        w = NULL;
+    }
+    sni_spin_unlock(&process.lock);
+    sni_free(w, sizeof *w);
+    return r;
+}
+
+void sn_signal_stop_raw(sn_rawchan *ch)
+{
+    struct want **at = &process.wants, *gone = NULL, *w;
+
+    sni_spin_lock(&process.lock);
+    while ((w = *at) != NULL) {
+        if (w->ch != ch) {
+            at = &w->next;
+            continue;
+        }
+        if (--process.count[w->signo] == 0)
+            sni_os_signal_restore(w->signo);
+        *at = w->next;
+        w->next = gone;
+        gone = w;
+    }
+    sni_spin_unlock(&process.lock);
+    while ((w = gone) != NULL) {
+        gone = w->next;
+        sni_free(w, sizeof *w);
+    }
+}

@@ -1,0 +1,153 @@
+/* Stacks' memory, ordinary memory, faults. */
+#include "base/atomic.h"
+#include "os/os.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
+#endif
+
+void *sni_os_alloc(size_t size)
+{
+    return calloc(1, size);
+}
+
+void sni_os_free(void *ptr, size_t size)
+{
+    (void)size;
+    free(ptr);
+}
+
+void *sni_os_reserve(size_t size)
+{
+    void *p = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    return p == MAP_FAILED ? NULL : p;
+}
+
+int sni_os_open(void *addr, size_t size)
+{
+    if (mprotect(addr, size, PROT_READ | PROT_WRITE) != 0)
+        return -errno;
+    /* A huge page would make a whole run of stacks resident at the first touch. Not every kernel has them: ignored. */
+    (void)madvise(addr, size, MADV_NOHUGEPAGE);
+    return 0;
+}
+
+void sni_os_unreserve(void *addr, size_t size)
+{
+    (void)munmap(addr, size);
+}
+
+void sni_os_discard(void *addr, size_t size)
+{
+    (void)madvise(addr, size, MADV_DONTNEED);
+}
+
+/* Guard markers live in the page table and split no mapping. Emulators accept unknown advice and ignore it, so the first
+ * one is tried out: the kernel must refuse to read from it. */
+static bool marker_works(void *addr)
+{
+    int fds[2];
+    bool works = false;
+
+    if (pipe(fds) != 0)
+        return false;
+    works = write(fds[1], addr, 1) < 0 && errno == EFAULT;
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+    return works;
+}
+
+static bool install_markers(char *addr, size_t guard, size_t stride, size_t n)
+{
+    if (madvise(addr, guard, MADV_GUARD_INSTALL) != 0 || !marker_works(addr))
+        return false;
+    for (size_t i = 1; i < n; i++)
+        if (madvise(addr + i * stride, guard, MADV_GUARD_INSTALL) != 0)
+            return false;
+    return true;
+}
+
+int sni_os_guard(void *addr, size_t guard, size_t stride, size_t n)
+{
+    if (install_markers(addr, guard, stride, n))
+        return 0;
+    for (size_t i = 0; i < n; i++)
+        if (mprotect((char *)addr + i * stride, guard, PROT_NONE) != 0)
+            return -errno;
+    return 0;
+}
+
+/* Faults. Signal dispositions belong to the process, so this is process-wide by nature. */
+static struct sigaction previous_segv, previous_bus;
+static void (*fault_fn)(uintptr_t addr);
+static int fault_users;
+
+static void on_fault(int signo, siginfo_t *info, void *context)
+{
+    struct sigaction *previous = signo == SIGSEGV ? &previous_segv : &previous_bus;
+
+    fault_fn((uintptr_t)info->si_addr);
+    if (previous->sa_flags & SA_SIGINFO) {
+        previous->sa_sigaction(signo, info, context);
+    } else if (previous->sa_handler == SIG_DFL || previous->sa_handler == SIG_IGN) {
+        /* Back to the default: the instruction faults again and ends the process as it would have without us. */
+        (void)sigaction(signo, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
+    } else {
+        previous->sa_handler(signo);
+    }
+}
+
+int sni_os_fault_install(void (*fn)(uintptr_t addr))
+{
+    struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+
+    if (fault_users++ > 0)
+        return 0;
+    fault_fn = fn;
+    sigemptyset(&action.sa_mask);
+    if (sigaction(SIGSEGV, &action, &previous_segv) != 0 || sigaction(SIGBUS, &action, &previous_bus) != 0)
+        return -errno;
+    return 0;
+}
+
+void sni_os_fault_remove(void)
+{
+    if (--fault_users > 0)
+        return;
+    (void)sigaction(SIGSEGV, &previous_segv, NULL);
+    (void)sigaction(SIGBUS, &previous_bus, NULL);
+}
+
+enum { ALTSTACK_SIZE = 64 * 1024 }; /* room for the report's formatting */
+
+void *sni_os_altstack_set(void)
+{
+    stack_t now;
+
+    if (sigaltstack(NULL, &now) != 0 || !(now.ss_flags & SS_DISABLE))
+        return NULL; /* the program or a sanitizer has one already */
+    void *memory = malloc(ALTSTACK_SIZE);
+    if (memory && sigaltstack(&(stack_t){ .ss_sp = memory, .ss_size = ALTSTACK_SIZE }, NULL) != 0) {
+        free(memory);
+        memory = NULL;
+    }
+    return memory;
+}
+
+void sni_os_altstack_drop(void *altstack)
+{
+    if (altstack) {
+        (void)sigaltstack(&(stack_t){ .ss_flags = SS_DISABLE }, NULL);
+        free(altstack);
+    }
+}

@@ -1,0 +1,158 @@
+/* The poller (epoll and an eventfd as its bell) and operations on descriptors. */
+#include "os/os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define BELL UINT64_MAX
+
+int sni_os_poller_init(struct sni_os_poller *p)
+{
+    struct epoll_event e = { .events = EPOLLIN, .data.u64 = BELL };
+
+    p->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (p->epoll < 0)
+        return -errno;
+    p->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (p->bell < 0 || epoll_ctl(p->epoll, EPOLL_CTL_ADD, p->bell, &e) != 0) {
+        int r = -errno;
+        if (p->bell >= 0)
+            (void)close(p->bell);
+        (void)close(p->epoll);
+        return r;
+    }
+    return 0;
+}
+
+void sni_os_poller_destroy(struct sni_os_poller *p)
+{
+    (void)close(p->bell);
+    (void)close(p->epoll);
+}
+
+static int control(struct sni_os_poller *p, int op, int fd, unsigned events, uint64_t data)
+{
+    struct epoll_event e = { .events = EPOLLONESHOT, .data.u64 = data };
+
+    if (events & 1)
+        e.events |= EPOLLIN | EPOLLRDHUP;
+    if (events & 2)
+        e.events |= EPOLLOUT;
+    return epoll_ctl(p->epoll, op, fd, &e) == 0 ? 0 : -errno;
+}
+
+int sni_os_poller_add(struct sni_os_poller *p, int fd, unsigned events, uint64_t data)
+{
+    return control(p, EPOLL_CTL_ADD, fd, events, data);
+}
+
+int sni_os_poller_change(struct sni_os_poller *p, int fd, unsigned events, uint64_t data)
+{
+    return control(p, EPOLL_CTL_MOD, fd, events, data);
+}
+
+void sni_os_poller_del(struct sni_os_poller *p, int fd)
+{
+    (void)epoll_ctl(p->epoll, EPOLL_CTL_DEL, fd, NULL);
+}
+
+static uint32_t translate(uint32_t e)
+{
+    uint32_t out = 0;
+
+    if (e & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        out |= 1;
+    if (e & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+        out |= 2;
+    return out;
+}
+
+int sni_os_poller_wait(struct sni_os_poller *p, struct sni_os_event *out, int n, int64_t ns)
+{
+    struct epoll_event events[64];
+    struct timespec limit = { ns / 1000000000, ns % 1000000000 };
+    int found = epoll_pwait2(p->epoll, events, n < 64 ? n : 64, ns < 0 ? NULL : &limit, NULL);
+    int k = 0;
+
+    if (found < 0 && errno == ENOSYS) { /* before Linux 5.11: milliseconds, rounded up */
+        int64_t ms = ns < 0 ? -1 : ns / 1000000 + (ns % 1000000 != 0);
+        found = epoll_wait(p->epoll, events, n < 64 ? n : 64, ms > INT_MAX ? INT_MAX : (int)ms);
+    }
+    for (int i = 0; i < found; i++) {
+        if (events[i].data.u64 == BELL) {
+            uint64_t count;
+            (void)!read(p->bell, &count, sizeof count);
+        } else {
+            out[k++] = (struct sni_os_event){ events[i].data.u64, translate(events[i].events) };
+        }
+    }
+    return k;
+}
+
+void sni_os_poller_ring(struct sni_os_poller *p)
+{
+    (void)!write(p->bell, &(uint64_t){ 1 }, sizeof(uint64_t));
+}
+
+int64_t sni_os_read(int fd, void *buf, size_t size)
+{
+    ssize_t n;
+
+    do
+        n = read(fd, buf, size);
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
+int64_t sni_os_write(int fd, const void *buf, size_t size)
+{
+    ssize_t n;
+
+    do
+        n = write(fd, buf, size);
+    while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : n;
+}
+
+int sni_os_pipe(int fds[2])
+{
+    return pipe2(fds, O_CLOEXEC | O_NONBLOCK) == 0 ? 0 : -errno;
+}
+
+int sni_os_close(int fd)
+{
+    return close(fd) == 0 ? 0 : -errno;
+}
+
+int sni_os_nonblocking(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    return flags < 0 ? -errno : (flags & O_NONBLOCK) != 0;
+}
+
+int sni_os_ready(int fd, unsigned events)
+{
+    short want = (short)((events & 1 ? POLLIN : 0) | (events & 2 ? POLLOUT : 0));
+    struct pollfd p = { .fd = fd, .events = want };
+
+    if (poll(&p, 1, 0) < 0)
+        return -errno;
+    if (p.revents & POLLNVAL)
+        return -EBADF;
+    if (p.revents & (POLLHUP | POLLERR))
+        return (int)events;
+    return (p.revents & POLLIN ? 1 : 0) | (p.revents & POLLOUT ? 2 : 0);
+}
+
+int sni_os_eventfd(void)
+{
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+    return fd < 0 ? -errno : fd;
+}

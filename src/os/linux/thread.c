@@ -1,0 +1,124 @@
+/* Threads, futexes, what a spin lock does when it has spun enough. */
+#include "base/spin.h"
+#include "os/os.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+int sni_os_thread_start(struct sni_os_thread *out, void *(*fn)(void *), void *arg, const char *name)
+{
+    pthread_t thread;
+    sigset_t all, old;
+
+    /* A worker takes none of the program's signals, but never blocks those that mean a fault in what it runs. */
+    sigfillset(&all);
+    sigdelset(&all, SIGSEGV);
+    sigdelset(&all, SIGBUS);
+    sigdelset(&all, SIGFPE);
+    sigdelset(&all, SIGILL);
+    sigdelset(&all, SIGABRT);
+    sigdelset(&all, SIGPROF);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &old);
+    int r = pthread_create(&thread, NULL, fn, arg);
+    (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (r != 0)
+        return -r;
+    (void)pthread_setname_np(thread, name);
+    out->handle = thread;
+    return 0;
+}
+
+void sni_os_thread_join(struct sni_os_thread *thread)
+{
+    (void)pthread_join(thread->handle, NULL);
+}
+
+int sni_os_cpu_count(void)
+{
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof set, &set) != 0)
+        return 1;
+    int n = CPU_COUNT(&set);
+    return n > 0 ? n : 1;
+}
+
+int sni_os_thread_count(void)
+{
+    DIR *dir = opendir("/proc/self/task");
+    int n = 0;
+
+    if (!dir)
+        return -ENOSYS;
+    for (struct dirent *e; (e = readdir(dir)) != NULL;)
+        n += e->d_name[0] != '.';
+    (void)closedir(dir);
+    return n;
+}
+
+void sni_os_yield(void)
+{
+    (void)sched_yield();
+}
+
+static pthread_key_t slot;
+static pthread_once_t slot_once = PTHREAD_ONCE_INIT;
+static void (*slot_exit)(void *);
+
+static void make_slot(void)
+{
+    sni_check(pthread_key_create(&slot, slot_exit) == 0, "out of thread-specific keys");
+}
+
+void sni_os_slot_init(void (*at_exit)(void *))
+{
+    slot_exit = at_exit;
+    (void)pthread_once(&slot_once, make_slot);
+}
+
+void *sni_os_slot_get(void)
+{
+    return pthread_getspecific(slot);
+}
+
+int sni_os_slot_set(void *value)
+{
+    return -pthread_setspecific(slot, value);
+}
+
+int sni_os_futex_wait(uint32_t *word, uint32_t value, int64_t deadline)
+{
+    struct timespec until = { deadline / 1000000000, deadline % 1000000000 };
+    struct timespec *limit = deadline == INT64_MAX ? NULL : &until;
+
+    if (syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, value, limit, NULL, FUTEX_BITSET_MATCH_ANY) == 0)
+        return 0;
+    return errno == ETIMEDOUT ? -ETIMEDOUT : 0;
+}
+
+void sni_os_futex_wake(uint32_t *word)
+{
+    (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+void sni_spin_wait(uint32_t *held)
+{
+    /* 64 pauses last about as long as our longest critical section; then eight turns for others; then the holder has
+     * lost its processor, and short sleeps do the least harm. */
+    for (int i = 0; sni_load_rlx(held) != 0; i++) {
+        if (i < 64)
+            sni_pause();
+        else if (i < 72)
+            sni_os_yield();
+        else
+            (void)nanosleep(&(struct timespec){ 0, 50000 }, NULL);
+    }
+}

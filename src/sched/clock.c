@@ -1,0 +1,95 @@
+/* Time and chance: sn_now, sn_random and fair choices.
+ *
+ * sn_now reads the processor's counter where the kernel trusts it. Its rate is found by comparing with the system clock
+ * over growing spans: 2 ms, 50 ms, 1 s, then never again. Each finding is an immutable record, published by a pointer;
+ * a new one starts where the old one stands, so that time never goes back. */
+#include "base/atomic.h"
+#include "base/rng.h"
+#include "sched/choice.h"
+#include "sched/rt.h"
+#include "sennit/time.h"
+
+struct rate {
+    uint64_t ticks;      /* the counter at `ns` */
+    int64_t ns;
+    uint64_t per_tick;   /* ns per tick, times 2^32 */
+    uint64_t next_ticks; /* when to measure again */
+};
+
+enum { SPANS = 3 };
+static const int64_t spans[SPANS] = { 2000000, 50000000, 1000000000 };
+
+/* Facts about the processor, not state of a runtime: process-wide. */
+static struct {
+    const struct rate *rate; /* (a) NULL: use the system clock */
+    uint32_t stage;          /* (a) 0: not started; 1 .. SPANS: so many measured; odd jobs are done under `busy` */
+    uint32_t busy;           /* (a) */
+    uint64_t ticks0;
+    int64_t ns0;
+    struct rate rates[SPANS];
+} clk;
+
+static int64_t at(const struct rate *r, uint64_t ticks)
+{
+    return r->ns + (int64_t)(((unsigned __int128)(ticks - r->ticks) * r->per_tick) >> 32);
+}
+
+static void measure(void)
+{
+    uint32_t stage = sni_load_acq(&clk.stage);
+
+    if (stage > SPANS || sni_xchg_acq(&clk.busy, 1u) != 0)
+        return;
+    stage = sni_load_rlx(&clk.stage);
+    int64_t ns = sni_os_clock();
+    uint64_t ticks = sni_os_ticks();
+    if (stage == 0) {
+        clk.ticks0 = ticks;
+        clk.ns0 = ns;
+        sni_store_rel(&clk.stage, sni_os_ticks_usable() ? 1u : SPANS + 1u);
+    } else if (stage <= SPANS && ns - clk.ns0 >= spans[stage - 1]) {
+        struct rate *r = &clk.rates[stage - 1];
+        const struct rate *old = sni_load_rlx(&clk.rate);
+        r->ticks = ticks;
+        r->ns = old && at(old, ticks) > ns ? at(old, ticks) : ns;
+        r->per_tick = (uint64_t)(((unsigned __int128)(ns - clk.ns0) << 32) / (ticks - clk.ticks0));
+        r->next_ticks = stage == SPANS ? UINT64_MAX
+                                       : clk.ticks0 + (uint64_t)(((unsigned __int128)spans[stage] << 32) / r->per_tick);
+        sni_store_rel(&clk.rate, (const struct rate *)r); /* pairs with the acquire in sn_now */
+        sni_store_rel(&clk.stage, stage + 1);
+    }
+    sni_store_rel(&clk.busy, 0u);
+}
+
+int64_t sn_now(void)
+{
+    const struct rate *r = sni_load_acq(&clk.rate); /* pairs with the release in measure */
+
+    if (sni_unlikely(!r)) {
+        if (sni_load_rlx(&clk.stage) <= SPANS)
+            measure();
+        return sni_os_clock();
+    }
+    uint64_t ticks = sni_os_ticks();
+    if (sni_unlikely(ticks >= r->next_ticks)) {
+        measure();
+        r = sni_load_acq(&clk.rate); /* as above */
+    }
+    if (sni_unlikely(ticks < r->ticks))
+        return r->ns;
+    return at(r, ticks);
+}
+
+uint64_t sn_random(void)
+{
+    struct sni_worker *w = sni_self();
+
+    return w ? sni_rng_next(&w->own.rng) : sni_os_entropy();
+}
+
+uint32_t sni_choose(uint32_t n)
+{
+    struct sni_worker *w = sni_self();
+
+    return w ? sni_rng_below(&w->own.rng, n) : (uint32_t)(sni_os_entropy() % n);
+}

@@ -1,0 +1,411 @@
+#include "sched/ctx.h"
+
+#include "sched/alloc.h"
+#include "sched/park.h"
+#include "sennit/error.h"
+
+#include <string.h>
+
+enum { KEPT = 64 }; /* records a worker keeps at hand: enough for nested groups in a loop */
+
+static sn_ctx background = { .refs = 1, .endless = true, .deadline = SN_FOREVER };
+
+sn_ctx *sn_background(void)
+{
+    return &background;
+}
+
+sn_ctx *sni_ctx_own(sn_ctx *ctx)
+{
+    struct sni_worker *w;
+
+    if (ctx)
+        return ctx;
+    w = sni_self();
+    return w && w->own.current->wait.ctx ? w->own.current->wait.ctx : &background;
+}
+
+/* --- records --- */
+
+static sn_ctx *take_record(void)
+{
+    struct sni_worker *w = sni_self();
+    sn_ctx *ctx;
+
+    if (w && (ctx = w->own.free_ctx)) {
+        w->own.free_ctx = ctx->next;
+        w->own.nfree_ctx--;
+        return ctx;
+    }
+    return sni_alloc(sizeof *ctx);
+}
+
+static void give_record(sn_ctx *ctx)
+{
+    struct sni_worker *w = sni_self();
+
+    if (w && w->own.nfree_ctx < KEPT) {
+        ctx->next = w->own.free_ctx;
+        w->own.free_ctx = ctx;
+        w->own.nfree_ctx++;
+    } else {
+        sni_free(ctx, sizeof *ctx);
+    }
+}
+
+void sni_ctx_drain(sn_ctx *list)
+{
+    sn_ctx *next;
+
+    for (; list; list = next) {
+        next = list->next;
+        sni_free(list, sizeof *list);
+    }
+}
+
+static sn_ctx *new_record(sn_ctx *parent, struct sni_rt *rt)
+{
+    sn_ctx *ctx = take_record();
+
+    if (!ctx)
+        return NULL;
+    ctx->state = SNI_CTX_LIVE;
+    ctx->cause = 0;
+    ctx->refs = 1;
+    ctx->in_parent = false;
+    ctx->owns_parent = false;
+    ctx->parent = parent;
+    ctx->rt = rt;
+    sni_list_init(&ctx->children);
+    sni_list_init(&ctx->waiters);
+    ctx->key = ctx->value = NULL;
+    ctx->deadline = parent ? parent->deadline : SN_FOREVER;
+    ctx->timer.heap = NULL;
+    return ctx;
+}
+
+static void retain(sn_ctx *ctx)
+{
+    if (!ctx->endless)
+        sni_add_rlx(&ctx->refs, 1u); /* the caller has one already */
+}
+
+static bool try_retain(sn_ctx *ctx)
+{
+    uint32_t refs = sni_load_rlx(&ctx->refs);
+
+    while (refs != 0)
+        if (sni_cas_rlx(&ctx->refs, &refs, refs + 1)) /* its list's lock keeps the memory alive */
+            return true;
+    return false;
+}
+
+static void release(sn_ctx *ctx)
+{
+    /* Iterative: a chain of parents may be long. */
+    while (ctx && !ctx->endless && sni_sub_acqrel(&ctx->refs, 1u) == 1) {
+        sn_ctx *parent = ctx->parent;
+        bool owned = ctx->owns_parent;
+        sni_assert(sni_list_empty(&ctx->children) && sni_list_empty(&ctx->waiters));
+        if (owned && !parent->endless) {
+            sni_spin_lock(&parent->lock);
+            if (ctx->in_parent)
+                sni_list_remove(&ctx->sibling);
+            sni_spin_unlock(&parent->lock);
+        }
+        give_record(ctx);
+        ctx = owned ? parent : NULL;
+    }
+}
+
+/* --- the end of a context --- */
+
+/* Ends one context: claims its waiters into `wakes`, puts its children, retained, before `*work`. */
+static void end_one(sn_ctx *ctx, int err, int cause, struct sni_wakes *wakes, sn_ctx **work)
+{
+    sni_spin_lock(&ctx->lock);
+    if (sni_load_rlx(&ctx->state) < 0) {
+        sni_spin_unlock(&ctx->lock);
+        return;
+    }
+    ctx->cause = cause;
+    sni_store_seq(&ctx->state, err); /* Dekker with sni_commit_armed; release for the cause: pairs with sni_ctx_check */
+    for (struct sni_link *l = ctx->waiters.next; l != &ctx->waiters; l = l->next) {
+        struct sni_ctx_node *n = sni_container(l, struct sni_ctx_node, link);
+        uint64_t armed = sni_load_seq(&n->armed); /* Dekker */
+        if (armed != 0 && sni_claim(n->wait, armed, n->index < 0 ? err : n->index))
+            sni_wakes_add(wakes, n->wait);
+    }
+    while (!sni_list_empty(&ctx->children)) {
+        sn_ctx *child = sni_container(ctx->children.next, sn_ctx, sibling);
+        sni_list_remove(&child->sibling);
+        child->in_parent = false;
+        if (try_retain(child)) { /* fails for one whose last reference is just going: nobody can be waiting on it */
+            child->next = *work;
+            *work = child;
+        }
+    }
+    sni_spin_unlock(&ctx->lock);
+}
+
+void sni_ctx_end(sn_ctx *ctx, int err, int cause)
+{
+    struct sni_wakes wakes;
+    sn_ctx *work = ctx;
+
+    if (ctx->endless || sni_load_rlx(&ctx->state) < 0)
+        return;
+    sni_wakes_init(&wakes);
+    retain(ctx);
+    ctx->next = NULL;
+    while (work) {
+        sn_ctx *one = work;
+        work = one->next;
+        end_one(one, err, cause, &wakes, &work);
+        if (one->timer.heap && sni_timer_del(&one->timer))
+            release(one); /* the timer's reference */
+        release(one);
+    }
+    sni_wakes_ready(&wakes);
+}
+
+/* Joins the parent's list, with a reference, or ends at once if the parent has ended. */
+static void attach(sn_ctx *ctx)
+{
+    sn_ctx *parent = ctx->parent;
+    int err = sni_ctx_check(parent);
+
+    if (err == 0 && !parent->endless) {
+        sni_spin_lock(&parent->lock);
+        err = sni_load_rlx(&parent->state);
+        if (err == 0) {
+            sni_list_append(&parent->children, &ctx->sibling);
+            ctx->in_parent = true;
+        }
+        sni_spin_unlock(&parent->lock);
+    }
+    if (err < 0)
+        sni_ctx_end(ctx, err, parent->cause);
+}
+
+int sni_ctx_check_slow(sn_ctx *ctx)
+{
+    int32_t state = sni_load_acq(&ctx->state); /* as in sni_ctx_check */
+
+    if (state == SNI_CTX_LAZY) {
+        /* One caller moves it to live; others may take it for live a moment before it is in the parent's list, and are
+         * then woken through it like everybody else. */
+        retain(ctx->parent);
+        if (sni_cas_acqrel(&ctx->state, &state, SNI_CTX_LIVE)) {
+            ctx->owns_parent = true;
+            attach(ctx);
+        } else {
+            release(ctx->parent);
+        }
+        state = sni_load_acq(&ctx->state);
+    }
+    return state < 0 ? state : 0;
+}
+
+/* --- waiting --- */
+
+void sni_ctx_node_add(sn_ctx *ctx, struct sni_ctx_node *node, struct sni_wait *wait, int32_t index)
+{
+    node->wait = wait;
+    node->armed = 0;
+    node->index = index;
+    retain(ctx);
+    sni_spin_lock(&ctx->lock);
+    sni_list_append(&ctx->waiters, &node->link);
+    sni_spin_unlock(&ctx->lock);
+}
+
+void sni_ctx_node_remove(sn_ctx *ctx, struct sni_ctx_node *node)
+{
+    sni_spin_lock(&ctx->lock);
+    sni_list_remove(&node->link);
+    sni_spin_unlock(&ctx->lock);
+    release(ctx);
+}
+
+void sni_ctx_leave(struct sni_wait *wait)
+{
+    sn_ctx *ctx = wait->joined;
+
+    if (ctx) {
+        wait->joined = NULL;
+        sni_ctx_node_remove(ctx, &wait->node);
+    }
+}
+
+void sni_ctx_join(struct sni_wait *wait, sn_ctx *ctx)
+{
+    sni_ctx_leave(wait);
+    wait->joined = ctx;
+    sni_ctx_node_add(ctx, &wait->node, wait, -1);
+}
+
+static const struct sni_reason waiting_for_end = { "waiting for a context to end", NULL };
+
+int sn_ctx_wait(sn_ctx *ctx)
+{
+    struct sni_wait *wait = sni_wait_self();
+    int r;
+
+    if (!wait)
+        return SN_ENOMEM;
+    ctx = sni_ctx_resolve(ctx, wait);
+    if ((r = sni_ctx_check(ctx)) != 0)
+        return r;
+    return sni_park(wait, ctx, &waiting_for_end, ctx, sni_no_commit, NULL);
+}
+
+/* --- making them --- */
+
+sn_ctx *sni_ctx_new_root(struct sni_rt *rt)
+{
+    return new_record(&background, rt);
+}
+
+sn_ctx *sni_ctx_new_lazy(sn_ctx *parent)
+{
+    sn_ctx *ctx = new_record(parent, parent->rt);
+
+    if (ctx)
+        ctx->state = SNI_CTX_LAZY;
+    return ctx;
+}
+
+static int new_child(sn_ctx **out, sn_ctx *parent)
+{
+    sn_ctx *ctx;
+
+    parent = sni_ctx_own(parent);
+    ctx = new_record(parent, parent->rt ? parent->rt : sni_rt_self());
+    if (!ctx)
+        return SN_ENOMEM;
+    retain(parent);
+    ctx->owns_parent = true;
+    attach(ctx);
+    *out = ctx;
+    return 0;
+}
+
+int sn_ctx_with_cancel(sn_ctx **out, sn_ctx *parent)
+{
+    return new_child(out, parent);
+}
+
+int sn_ctx_with_value(sn_ctx **out, sn_ctx *parent, const void *key, const void *value)
+{
+    int r = new_child(out, parent);
+
+    if (r == 0) {
+        (*out)->key = key;
+        (*out)->value = value;
+    }
+    return r;
+}
+
+static void deadline_passed(void *arg)
+{
+    sn_ctx *ctx = arg;
+
+    sni_ctx_end(ctx, SN_ETIMEDOUT, SN_ETIMEDOUT);
+    release(ctx); /* the timer's reference */
+}
+
+int sn_ctx_with_deadline(sn_ctx **out, sn_ctx *parent, int64_t deadline)
+{
+    struct sni_timers *heap;
+    sn_ctx *ctx;
+    int r;
+
+    parent = sni_ctx_own(parent);
+    struct sni_rt *rt = parent->rt ? parent->rt : sni_rt_self();
+    if (!rt)
+        return SN_ENOTRUNNING;
+    if ((r = new_child(&ctx, parent)) < 0)
+        return r;
+    if (deadline < ctx->deadline) {
+        ctx->deadline = deadline;
+        if (deadline <= sn_now()) {
+            sni_ctx_end(ctx, SN_ETIMEDOUT, SN_ETIMEDOUT);
+        } else if ((r = sni_timer_reserve(rt, &heap)) < 0) {
+            sn_ctx_free(ctx);
+            return r;
+        } else {
+            ctx->timer = (struct sni_timer){ .deadline = deadline, .fn = deadline_passed, .arg = ctx };
+            retain(ctx);
+            sni_timer_add(heap, &ctx->timer);
+        }
+    }
+    *out = ctx;
+    return 0;
+}
+
+int sn_ctx_with_timeout(sn_ctx **out, sn_ctx *parent, int64_t ns)
+{
+    int64_t now = sn_now();
+
+    return sn_ctx_with_deadline(out, parent, ns > SN_FOREVER - now ? SN_FOREVER : now + ns);
+}
+
+/* --- asking and ending --- */
+
+void sn_ctx_cancel(sn_ctx *ctx)
+{
+    sni_ctx_end(sni_ctx_own(ctx), SN_ECANCELED, SN_ECANCELED);
+}
+
+void sn_ctx_cancel_cause(sn_ctx *ctx, int cause)
+{
+    sni_check(cause < 0, "sn_ctx_cancel_cause: the cause %d is not an error", cause);
+    sni_ctx_end(sni_ctx_own(ctx), SN_ECANCELED, cause);
+}
+
+int sn_ctx_err(sn_ctx *ctx)
+{
+    return sni_ctx_check(sni_ctx_own(ctx));
+}
+
+int sn_ctx_cause(sn_ctx *ctx)
+{
+    ctx = sni_ctx_own(ctx);
+    return sni_ctx_check(ctx) == 0 ? 0 : ctx->cause;
+}
+
+int64_t sn_ctx_deadline(sn_ctx *ctx)
+{
+    return sni_ctx_own(ctx)->deadline;
+}
+
+const void *sn_ctx_value(sn_ctx *ctx, const void *key)
+{
+    for (ctx = sni_ctx_own(ctx); ctx; ctx = ctx->parent)
+        if (ctx->key == key && key)
+            return ctx->value;
+    return NULL;
+}
+
+sn_ctx *sn_ctx_retain(sn_ctx *ctx)
+{
+    ctx = sni_ctx_own(ctx);
+    (void)sni_ctx_check(ctx); /* a lazy one borrows its parent; a retained one must not */
+    retain(ctx);
+    return ctx;
+}
+
+void sn_ctx_release(sn_ctx *ctx)
+{
+    release(ctx);
+}
+
+void sn_ctx_free(sn_ctx *ctx)
+{
+    if (!ctx || ctx->endless)
+        return;
+    if (sni_load_rlx(&ctx->state) != SNI_CTX_LAZY)
+        sni_ctx_end(ctx, SN_ECANCELED, SN_ECANCELED);
+    release(ctx);
+}

@@ -1,0 +1,93 @@
+/* The inside of a context.
+ *
+ * Invariants: (1) state leaves SNI_CTX_LIVE or SNI_CTX_LAZY once, for an error, under the lock. (2) A live child that is
+ * not lazy is in its parent's list of children; the list holds no reference, the child holds one on its parent. (3) A
+ * wait in the list of waiters holds a reference.
+ *
+ * Lazy: a group's context joins its parent's list only when somebody first looks at it (sni_ctx_check) or hangs a child
+ * below it. Most groups that only start and wait never touch the parent, whose lock a whole program may share.
+ *
+ * Locks: parent before child is never needed; no two of them are held at once, but for a child's creation, which holds
+ * only the parent's. An object's lock may be held while taking a context's, not the other way round.
+ */
+#ifndef SNI_SCHED_CTX_H
+#define SNI_SCHED_CTX_H
+
+#include "base/spin.h"
+#include "sched/timer.h"
+#include "sched/wait.h"
+#include "sennit/ctx.h"
+#include "sennit/time.h"
+
+enum { SNI_CTX_LIVE = 0, SNI_CTX_LAZY = 1 };
+
+struct sn_ctx {
+    int32_t state;            /* (a) SNI_CTX_..., or the error */
+    int32_t cause;            /* (L) then const once state is an error */
+    uint32_t refs;            /* (a) */
+    bool endless;             /* (c) the background */
+    bool in_parent;           /* (parent L) in its parent's list */
+    bool owns_parent;         /* holds a reference on it; read again only at the end */
+    struct sni_spin lock;     /* L */
+    sn_ctx *parent;           /* (c) with a reference once not lazy */
+    struct sni_rt *rt;        /* (c) where its timer runs; NULL: made without a runtime */
+    struct sni_link children; /* (L) */
+    struct sni_link sibling;  /* (parent L) */
+    struct sni_link waiters;  /* (L) */
+    const void *key, *value;  /* (c) */
+    int64_t deadline;         /* (c) */
+    struct sni_timer timer;   /* while armed it holds a reference */
+    sn_ctx *next;             /* in a canceller's work list, or a worker's list of free records */
+};
+
+int sni_ctx_check_slow(sn_ctx *ctx);
+
+/* 0 if the context is live, else its error. Every blocking operation begins with it. */
+static inline int sni_ctx_check(sn_ctx *ctx)
+{
+    if (sni_likely(sni_load_acq(&ctx->state) == SNI_CTX_LIVE)) /* pairs with the store in end_one: cause is set */
+        return 0;
+    return sni_ctx_check_slow(ctx);
+}
+
+/* For the Dekker pair in park.h. */
+static inline int sni_ctx_state_seq(sn_ctx *ctx)
+{
+    int state = sni_load_seq(&ctx->state);
+
+    return state < 0 ? state : 0;
+}
+
+static inline bool sni_ctx_endless(const sn_ctx *ctx)
+{
+    return ctx->endless;
+}
+
+/* NULL means the caller's own. */
+static inline sn_ctx *sni_ctx_resolve(sn_ctx *ctx, const struct sni_wait *wait)
+{
+    return ctx ? ctx : wait->ctx;
+}
+
+sn_ctx *sni_ctx_own(sn_ctx *ctx);
+
+/* Puts the wait into the context's list, and out of the one it was in. */
+void sni_ctx_join(struct sni_wait *wait, sn_ctx *ctx);
+void sni_ctx_leave(struct sni_wait *wait);
+
+/* The same for a node of the caller's own: `index` is the result of a claim, -1 for the context's error. The caller arms it
+ * in its commit. */
+void sni_ctx_node_add(sn_ctx *ctx, struct sni_ctx_node *node, struct sni_wait *wait, int32_t index);
+void sni_ctx_node_remove(sn_ctx *ctx, struct sni_ctx_node *node);
+
+/* A lazy child for a group: the parent must outlive it. NULL: no memory. */
+sn_ctx *sni_ctx_new_lazy(sn_ctx *parent);
+
+/* A root for a runtime. */
+sn_ctx *sni_ctx_new_root(struct sni_rt *rt);
+void sni_ctx_end(sn_ctx *ctx, int err, int cause);
+
+/* Frees the records a worker keeps. */
+void sni_ctx_drain(sn_ctx *list);
+
+#endif

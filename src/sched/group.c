@@ -1,0 +1,195 @@
+/* A group counts its living tasks in the upper bits of `state`; bit 0 says that its owner is parked.
+ *
+ *     task starts     state += 2                     relaxed: the starter keeps the group open meanwhile
+ *     task ends       state -= 2                     acq_rel: all that tasks did is visible to the owner
+ *                     was 2 | WAITING: claims the owner's wait with state = 0 as its last touch of the group
+ *     owner waits     state == 0: done; else parks, and commit sets WAITING
+ *
+ * Whoever brings state from 2 to 0, or from 2 | WAITING to WAITING, is the last task. In the first case it touches the
+ * group no more: the owner may return as soon as it reads 0. In the second the owner sleeps until the last task has
+ * claimed it, or, woken by its context, waits until state is 0. */
+#include "sennit/group.h"
+
+#include "sched/park.h"
+#include "sennit/error.h"
+
+enum { MAGIC = 0x67726f75, WAITING = 1, ONE = 2 };
+
+struct group {
+    uint32_t magic;       /* (c) */
+    int32_t error;        /* (a) the first one */
+    uint64_t state;       /* (a) */
+    sn_ctx *ctx;          /* (c) NULL: no memory for one */
+    struct sni_wait *owner; /* written before WAITING is set */
+    uint64_t seq;
+    struct sni_rt *rt;    /* (c) or NULL */
+    sn_cleanup cleanup;
+};
+
+static_assert(sizeof(struct group) <= sizeof(sn_group), "sn_group is too small");
+
+static struct group *inside(sn_group *g)
+{
+    struct group *in = (struct group *)g->sni_;
+
+    sni_check(in->magic == MAGIC, "not an open group: sn_group_init comes first, sn_group_wait closes it");
+    return in;
+}
+
+static const struct sni_reason waiting_for_group = { "waiting for the tasks of a group", NULL };
+
+static void wait_for_tasks(struct group *g);
+
+static void close_group(struct group *g)
+{
+    g->magic = 0;
+    sn_ctx_free(g->ctx);
+}
+
+/* The owner fails with the group open: its tasks hold pointers into the frames that are about to go. */
+static void on_fail(void *arg)
+{
+    struct group *g = arg;
+
+    sn_group_cancel((sn_group *)g);
+    wait_for_tasks(g);
+    close_group(g);
+}
+
+sn_ctx *sn_group_init(sn_group *group, sn_ctx *ctx)
+{
+    struct group *g = (struct group *)group->sni_;
+    struct sni_worker *w = sni_self();
+
+    ctx = sni_ctx_own(ctx);
+    g->magic = MAGIC;
+    g->error = 0;
+    g->state = 0;
+    g->ctx = sni_ctx_new_lazy(ctx);
+    g->rt = w ? w->own.rt : NULL;
+    sn_cleanup_push(&g->cleanup, on_fail, g);
+    return g->ctx;
+}
+
+int sn_group_go_at(sn_group *group, sn_fn *fn, const void *arg, size_t copy, const char *site,
+                   const sn_task_opts *opts)
+{
+    struct group *g = inside(group);
+    struct sni_rt *rt = g->rt ? g->rt : sni_rt_self();
+
+    if (!rt)
+        return SN_ENOTRUNNING;
+    if (!g->ctx)
+        return SN_ENOMEM;
+    sni_add_rlx(&g->state, (uint64_t)ONE);
+    int r = sni_task_spawn(rt, group, g->ctx, fn, arg, copy, site, opts);
+    if (r < 0)
+        (void)sni_sub_acqrel(&g->state, (uint64_t)ONE); /* cannot be the last with an owner waiting: we are the owner,
+                                                           or a task of the group */
+    return r;
+}
+
+void sni_group_leave(sn_group *group, int code)
+{
+    struct group *g = (struct group *)group->sni_;
+    int32_t none = 0;
+
+    if (code < 0 && sni_cas_acqrel(&g->error, &none, code)) /* read by the owner after state is 0 */
+        sni_ctx_end(g->ctx, SN_ECANCELED, code);
+    if (sni_sub_acqrel(&g->state, (uint64_t)ONE) != (ONE | WAITING))
+        return;
+    struct sni_wait *owner = g->owner;
+    uint64_t seq = g->seq;
+    bool claimed = sni_claim(owner, seq, 0);
+    sni_store_rel(&g->state, (uint64_t)0); /* our last touch; pairs with the acquire in wait_for_tasks */
+    if (claimed)
+        sni_ready(owner);
+}
+
+static void commit_wait(void *p)
+{
+    struct group *g = p;
+    struct sni_wait *owner = g->owner; /* the group may be gone once WAITING is set and its tasks have ended */
+    uint64_t seq = g->seq;
+
+    if (__atomic_fetch_or(&g->state, (uint64_t)WAITING, __ATOMIC_ACQ_REL) != 0) /* pairs with the sub in leave */
+        return;
+    sni_store_rlx(&g->state, (uint64_t)0); /* all had ended before: nobody else looks at it any more */
+    if (sni_claim(owner, seq, 0))
+        sni_ready(owner);
+}
+
+/* Parks until all tasks have ended (0), or the context has (its error; then the group may still be counted down). */
+static int park_for_tasks(struct group *g, struct sni_wait *wait, sn_ctx *ctx)
+{
+    if (sni_load_acq(&g->state) == 0) /* pairs with the sub in sni_group_leave */
+        return 0;
+    g->owner = wait;
+    g->seq = sni_wait_seq(wait);
+    int r = sni_park(wait, ctx, &waiting_for_group, g, commit_wait, g);
+    if (r == 0)
+        return 0;
+    /* Not woken by the last task. Take WAITING back, unless that task is just about to let go. */
+    uint64_t state = sni_load_acq(&g->state);
+    while (state > WAITING)
+        if (sni_cas_acqrel(&g->state, &state, state & ~(uint64_t)WAITING))
+            return r;
+    while (sni_load_acq(&g->state) != 0)
+        sni_pause();
+    return 0;
+}
+
+static void wait_for_tasks(struct group *g)
+{
+    struct sni_wait *wait;
+
+    if (sni_load_acq(&g->state) == 0) /* as above */
+        return;
+    wait = sni_wait_self();
+    sni_check(wait != NULL, "sn_group_wait: no memory for this thread's record");
+    (void)park_for_tasks(g, wait, sn_background());
+}
+
+static int end_wait(struct group *g)
+{
+    int r = g->error;
+
+    sn_cleanup_pop(&g->cleanup);
+    close_group(g);
+    return r;
+}
+
+int sn_group_wait(sn_group *group)
+{
+    struct group *g = inside(group);
+
+    wait_for_tasks(g);
+    return end_wait(g);
+}
+
+int sn_group_wait_ctx(sn_ctx *ctx, sn_group *group)
+{
+    struct group *g = inside(group);
+    struct sni_wait *wait = sni_wait_self();
+    int r;
+
+    if (!wait)
+        return SN_ENOMEM;
+    ctx = sni_ctx_resolve(ctx, wait);
+    if ((r = sni_ctx_check(ctx)) != 0 || (r = park_for_tasks(g, wait, ctx)) != 0)
+        return r;
+    return end_wait(g);
+}
+
+sn_ctx *sn_group_ctx(sn_group *group)
+{
+    return inside(group)->ctx;
+}
+
+void sn_group_cancel(sn_group *group)
+{
+    struct group *g = inside(group);
+
+    if (g->ctx)
+        sni_ctx_end(g->ctx, SN_ECANCELED, SN_ECANCELED);
+}

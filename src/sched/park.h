@@ -1,0 +1,198 @@
+/* Park, claim, ready: the three operations under everything that blocks.
+ *
+ *     seq = sni_wait_seq(wait);
+ *     ... under the object's lock: try; fail; put (wait, seq) into its queue ...
+ *     result = sni_park(wait, ctx, &reason, object, unlock, lock);
+ *
+ * sni_park saves the waiter's context and runs commit(arg) first thing on the *next* context, so that a waker which needs
+ * the lock that commit frees cannot find the waiter half saved. commit may not block. To abort, commit claims the wait
+ * itself and readies it. The result is what the one successful sni_claim gave, or the context's error.
+ *
+ * The caller has looked at the context before (sni_ctx_check). While parked, the end of `ctx` may claim the wait; the
+ * order that makes this safe is a Dekker pair, both sides sequentially consistent:
+ *
+ *     parker, on the next context:  armed = seq;   then reads ctx's state
+ *     canceller:                    state = error; then reads armed
+ *
+ * so at least one of the two sees the other. A claimed wait may still be in an object's queue: whoever is woken by
+ * something else than the object must take itself out under the object's lock.
+ */
+#ifndef SNI_SCHED_PARK_H
+#define SNI_SCHED_PARK_H
+
+#include "sched/ctx.h"
+#include "sched/san.h"
+#include "sched/thread.h"
+
+/* --- the ready ring: a bounded FIFO; the owner pushes, everyone takes by moving head --- */
+
+static inline bool sni_ring_push(struct sni_worker *w, struct sni_task *t)
+{
+    uint32_t tail = sni_load_rlx(&w->run.tail); /* ours */
+
+    if (sni_unlikely(tail - sni_load_acq(&w->run.head) >= SNI_RING)) /* pairs with the cas in take: the slot is free */
+        return false;
+    sni_store_rlx(&w->run.ring[tail % SNI_RING], t); /* published by tail */
+    sni_store_rel(&w->run.tail, tail + 1);           /* pairs with the acquire of tail in take */
+    return true;
+}
+
+static inline struct sni_task *sni_ring_take(struct sni_worker *w)
+{
+    uint32_t head = sni_load_acq(&w->run.head);      /* pairs with the cas of the taker before us */
+
+    while (head != sni_load_acq(&w->run.tail)) {     /* pairs with the release in push */
+        struct sni_task *t = sni_load_rlx(&w->run.ring[head % SNI_RING]); /* valid only if the cas succeeds */
+        if (sni_cas_acqrel(&w->run.head, &head, head + 1)) /* frees the slot: pairs with push */
+            return t;
+    }
+    return NULL;
+}
+
+static inline void sni_ring_add(struct sni_worker *w, struct sni_task *t)
+{
+    if (sni_unlikely(!sni_ring_push(w, t)))
+        sni_inject(w->own.rt, t);
+    else
+        sni_notify(w->own.rt);
+}
+
+/* --- ready --- */
+
+void sni_ready_far(struct sni_wait *wait);
+
+/* Lets a claimed wait run. Its memory is not ours any more afterwards. */
+static inline void sni_ready(struct sni_wait *wait)
+{
+    struct sni_worker *w = sni_self();
+    struct sni_task *t = sni_task_of(wait);
+
+    if (sni_unlikely(!w || wait->kind != SNI_WAIT_TASK || t->rt != w->own.rt)) {
+        sni_ready_far(wait);
+        return;
+    }
+    struct sni_task *displaced = w->own.lifo;
+    w->own.lifo = t;
+    if (displaced)
+        sni_ring_add(w, displaced);
+}
+
+/* --- switching --- */
+
+/* What to run next on this worker; &idle every SNI_TICKS switches and when there is nothing. Looks only at memory of the
+ * worker's own and takes no lock, since the caller may hold an object's. */
+static inline struct sni_task *sni_pick(struct sni_worker *w)
+{
+    uint32_t tick = sni_load_rlx(&w->run.tick) + 1; /* ours */
+    struct sni_task *t = w->own.lifo;
+
+    sni_store_rlx(&w->run.tick, tick); /* a sample for thieves */
+    if (sni_unlikely(tick % SNI_TICKS == 0))
+        return &w->own.idle;
+    if (t && sni_likely(w->own.lifo_run < SNI_LIFO_RUN)) {
+        w->own.lifo_run++;
+        w->own.lifo = NULL;
+        return t;
+    }
+    w->own.lifo_run = 0;
+    if (t && sni_ring_push(w, t))
+        w->own.lifo = NULL;
+    if ((t = sni_ring_take(w)) || (t = sni_deque_take(&w->fresh)))
+        return t;
+    return &w->own.idle;
+}
+
+static inline void sni_no_commit(void *arg)
+{
+    (void)arg;
+}
+
+/* First thing on every context that has been switched to. */
+static inline void sni_after_switch(void)
+{
+    struct sni_worker *w = sni_self();
+
+    sni_san_after(w);
+    w->own.commit(w->own.commit_arg);
+}
+
+/* Leaves `from`, saved, for `to`, or for something else if `to` is fresh and there is no stack. */
+static inline void sni_switch(struct sni_worker *w, struct sni_task *from, struct sni_task *to, sni_commit_fn *commit,
+                              void *arg)
+{
+    w->own.commit = commit;
+    w->own.commit_arg = arg;
+    if (!to->sp) {
+        while (!to->sp && !(to->stack = sni_stack_get(w))) {
+            sni_task_drop(to, SN_ENOMEM);
+            to = sni_pick(w);
+        }
+    }
+    w->own.current = to;
+    sni_san_before(w, from, to);
+    if (to->sp) {
+        sni_arch_switch(&from->sp, to->sp);
+    } else {
+        to->sp = to->stack; /* has run; the true value comes with its first switch away */
+        sni_arch_start(&from->sp, to->stack, to);
+    }
+    sni_after_switch();
+}
+
+/* --- park --- */
+
+/* Arms the wait, lets the object go, and gives up if the context ended meanwhile. Runs on the next context. */
+struct sni_armed {
+    struct sni_wait *wait;
+    uint64_t seq;
+    sn_ctx *ctx;
+    sni_commit_fn *commit;
+    void *arg;
+};
+
+static inline void sni_commit_armed(void *p)
+{
+    struct sni_armed a = *(struct sni_armed *)p; /* on the parked stack: gone once commit has run */
+
+    (void)sni_xchg_seq(&a.wait->node.armed, a.seq);   /* Dekker: see the top of this file */
+    int err = sni_ctx_state_seq(a.ctx);
+    a.commit(a.arg);
+    if (sni_unlikely(err != 0) && sni_claim(a.wait, a.seq, err)) /* a stale seq fails: the wait is type-stable */
+        sni_ready(a.wait);
+}
+
+static inline int32_t sni_park(struct sni_wait *wait, sn_ctx *ctx, const struct sni_reason *reason, const void *object,
+                               sni_commit_fn *commit, void *arg)
+{
+    struct sni_armed armed = { wait, sni_wait_seq(wait), ctx, commit, arg };
+
+    wait->reason = reason;
+    wait->object = object;
+    if (sni_unlikely(wait->kind == SNI_WAIT_THREAD))
+        return sni_park_thread(wait, &armed);
+    struct sni_worker *w = sni_self();
+    if (sni_ctx_endless(ctx)) {
+        sni_switch(w, sni_task_of(wait), sni_pick(w), commit, arg);
+    } else {
+        if (sni_unlikely(wait->joined != ctx))
+            sni_ctx_join(wait, ctx);
+        sni_switch(w, sni_task_of(wait), sni_pick(w), sni_commit_armed, &armed);
+    }
+    return wait->result;
+}
+
+/* The calling task's or thread's wait; NULL only if a plain thread is out of memory. */
+static inline struct sni_wait *sni_wait_self(void)
+{
+    struct sni_worker *w = sni_self();
+
+    return sni_likely(w != NULL) ? &w->own.current->wait : sni_thread_wait();
+}
+
+/* A commit that frees a spin lock. */
+static inline void sni_commit_unlock(void *lock)
+{
+    sni_spin_unlock(lock);
+}
+
+#endif

@@ -1,0 +1,206 @@
+#include "sched/poll.h"
+
+#include "sched/alloc.h"
+#include "sched/park.h"
+#include "sennit/error.h"
+
+#include <string.h>
+
+/* A waiter for one descriptor, in the frame of sni_poll_wait. */
+struct waiter {
+    struct sni_link link; /* (lock) next NULL: taken out */
+    struct sni_wait *wait;
+    uint64_t seq;
+    unsigned events;
+    int fd;
+    struct sni_poll *poll;
+};
+
+struct sni_poll_fd {
+    struct sni_link waiters; /* (lock) next NULL: never used */
+    uint32_t gen;            /* (lock) of the registration with the kernel */
+    unsigned armed;          /* (lock) what the kernel was asked for; 0: nothing */
+    bool known;              /* (lock) registered with the kernel */
+};
+
+static const struct sni_reason waiting_for_fd = { "waiting for a file descriptor", NULL };
+
+int sni_poll_init(struct sni_rt *rt)
+{
+    return sni_os_poller_init(&rt->poll.os);
+}
+
+void sni_poll_destroy(struct sni_rt *rt)
+{
+    sni_os_poller_destroy(&rt->poll.os);
+    sni_free(rt->poll.fds, rt->poll.n * sizeof *rt->poll.fds);
+}
+
+/* (lock) */
+static struct sni_poll_fd *entry_of(struct sni_poll *p, int fd)
+{
+    if ((size_t)fd >= p->n) {
+        size_t n = p->n ? p->n : 64;
+        while (n <= (size_t)fd)
+            n *= 2;
+        struct sni_poll_fd *fds = sni_alloc(n * sizeof *fds);
+        if (!fds)
+            return NULL;
+        for (size_t i = 0; i < p->n; i++) { /* list heads point at themselves: move them with care */
+            fds[i] = p->fds[i];
+            if (!fds[i].waiters.next)
+                continue;
+            if (sni_list_empty(&p->fds[i].waiters)) {
+                sni_list_init(&fds[i].waiters);
+            } else {
+                fds[i].waiters.next->prev = &fds[i].waiters;
+                fds[i].waiters.prev->next = &fds[i].waiters;
+            }
+        }
+        sni_free(p->fds, p->n * sizeof *fds);
+        p->fds = fds;
+        p->n = n;
+    }
+    struct sni_poll_fd *e = &p->fds[fd];
+    if (!e->waiters.next)
+        sni_list_init(&e->waiters);
+    return e;
+}
+
+/* (lock) Asks the kernel for what the waiters want, once. */
+static int arm(struct sni_poll *p, int fd, struct sni_poll_fd *e)
+{
+    unsigned want = 0;
+    int r = 0;
+
+    for (struct sni_link *l = e->waiters.next; l != &e->waiters; l = l->next)
+        want |= sni_container(l, struct waiter, link)->events;
+    if (want == 0) {
+        /* Nobody waits: forget it, since the number may be closed and used again without our knowing. */
+        if (e->known)
+            sni_os_poller_del(&p->os, fd);
+        e->known = false;
+        e->armed = 0;
+        return 0;
+    }
+    if (e->known && (want & ~e->armed) == 0)
+        return 0;
+    e->gen = ++p->gen;
+    uint64_t data = (uint64_t)e->gen << 32 | (uint32_t)fd;
+    if (e->known)
+        r = sni_os_poller_change(&p->os, fd, want, data);
+    if (!e->known || r == SN_ENOENT) {
+        r = sni_os_poller_add(&p->os, fd, want, data);
+        if (r == SN_EEXIST)
+            r = sni_os_poller_change(&p->os, fd, want, data);
+    }
+    e->known = r == 0;
+    e->armed = r == 0 ? want : 0;
+    return r;
+}
+
+static void commit_poll(void *p)
+{
+    sni_spin_unlock(&((struct waiter *)p)->poll->lock);
+}
+
+int sni_poll_wait(sn_ctx *ctx, int fd, unsigned events)
+{
+    struct sni_wait *wait = sni_wait_self();
+    struct sni_rt *rt = sni_rt_self();
+    int r;
+
+    if (!rt)
+        return SN_ENOTRUNNING;
+    if (!wait)
+        return SN_ENOMEM;
+    if (fd < 0)
+        return SN_EBADF;
+    ctx = sni_ctx_resolve(ctx, wait);
+    if ((r = sni_ctx_check(ctx)) != 0)
+        return r;
+    struct sni_poll *p = &rt->poll;
+    struct waiter me = { .wait = wait, .seq = sni_wait_seq(wait), .events = events, .fd = fd, .poll = p };
+
+    sni_spin_lock(&p->lock);
+    struct sni_poll_fd *e = entry_of(p, fd);
+    if (!e) {
+        sni_spin_unlock(&p->lock);
+        return SN_ENOMEM;
+    }
+    sni_list_append(&e->waiters, &me.link);
+    if ((r = arm(p, fd, e)) < 0) {
+        sni_list_remove(&me.link);
+        sni_spin_unlock(&p->lock);
+        return r == SN_EPERM ? (int)events : r; /* a regular file: always ready */
+    }
+    sni_add_rlx(&p->waiting, 1u);
+    r = sni_park(wait, ctx, &waiting_for_fd, &me, commit_poll, &me);
+    sni_add_rlx(&p->waiting, -1u);
+    if (r < 0) { /* not by the poller: we may still be in the list */
+        sni_spin_lock(&p->lock);
+        if (me.link.next) {
+            sni_list_remove(&me.link);
+            (void)arm(p, fd, &p->fds[fd]);
+        }
+        sni_spin_unlock(&p->lock);
+    }
+    return r;
+}
+
+/* (lock) Claims the waiters of one descriptor that `events` satisfies. */
+static void claim_waiters(struct sni_poll_fd *e, unsigned events, int result, struct sni_wakes *wakes)
+{
+    struct sni_link *next;
+
+    for (struct sni_link *l = e->waiters.next; l != &e->waiters; l = next) {
+        struct waiter *w = sni_container(l, struct waiter, link);
+        next = l->next;
+        if ((w->events & events) == 0)
+            continue;
+        struct sni_wait *wait = w->wait;
+        int r = result < 0 ? result : (int)(w->events & events);
+        sni_list_remove(l);
+        if (sni_claim(wait, w->seq, r))
+            sni_wakes_add(wakes, wait);
+    }
+}
+
+void sni_poll_forget(struct sni_rt *rt, int fd, int result)
+{
+    struct sni_poll *p = &rt->poll;
+    struct sni_wakes wakes;
+
+    sni_wakes_init(&wakes);
+    sni_spin_lock(&p->lock);
+    if (fd >= 0 && (size_t)fd < p->n && p->fds[fd].waiters.next) {
+        claim_waiters(&p->fds[fd], 3, result, &wakes);
+        (void)arm(p, fd, &p->fds[fd]);
+    }
+    sni_spin_unlock(&p->lock);
+    sni_wakes_ready(&wakes);
+}
+
+void sni_poll_run(struct sni_rt *rt, int64_t ns)
+{
+    struct sni_poll *p = &rt->poll;
+    struct sni_os_event events[64];
+    struct sni_wakes wakes;
+
+    if (sni_xchg_acq(&p->busy, 1u) != 0) /* pairs with the release below */
+        return;
+    int n = sni_os_poller_wait(&p->os, events, 64, ns);
+    sni_wakes_init(&wakes);
+    sni_spin_lock(&p->lock);
+    for (int i = 0; i < n; i++) {
+        size_t fd = (uint32_t)events[i].data;
+        if (fd >= p->n || p->fds[fd].gen != (uint32_t)(events[i].data >> 32))
+            continue; /* of an earlier use of this number */
+        p->fds[fd].armed = 0; /* ONESHOT */
+        claim_waiters(&p->fds[fd], events[i].events, 0, &wakes);
+        (void)arm(p, (int)fd, &p->fds[fd]);
+    }
+    sni_spin_unlock(&p->lock);
+    sni_store_rel(&p->busy, 0u); /* pairs with the exchange above */
+    sni_wakes_ready(&wakes);
+}

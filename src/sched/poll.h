@@ -1,0 +1,35 @@
+/* Descriptors that tasks wait on. One entry per descriptor, with its waiters; the kernel is asked ONESHOT. */
+#ifndef SNI_SCHED_POLL_H
+#define SNI_SCHED_POLL_H
+
+#include "base/spin.h"
+#include "os/os.h"
+#include "sched/wait.h"
+
+struct sni_rt;
+
+struct sni_poll_fd; /* one descriptor */
+
+struct sni_poll {
+    struct sni_os_poller os;  /* (c) */
+    struct sni_spin lock;
+    struct sni_poll_fd *fds;  /* (lock) indexed by descriptor */
+    size_t n;                 /* (lock) */
+    uint32_t waiting;         /* (a) parked waits */
+    uint32_t busy;            /* (a) 1 while somebody is in the kernel's wait */
+    uint32_t gen;             /* (lock) tells an event of an earlier use of the same number */
+};
+
+int sni_poll_init(struct sni_rt *rt);
+void sni_poll_destroy(struct sni_rt *rt);
+
+/* Parks until fd has one of `events`. Returns the events, ctx's error, or a negative error. */
+int sni_poll_wait(sn_ctx *ctx, int fd, unsigned events);
+
+/* Wakes all waiters of fd with `result` and forgets it. */
+void sni_poll_forget(struct sni_rt *rt, int fd, int result);
+
+/* Waits at most `ns` (< 0: for ever) and readies whose descriptor is ready. Only if nobody else is doing so. */
+void sni_poll_run(struct sni_rt *rt, int64_t ns);
+
+#endif

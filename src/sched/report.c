@@ -1,0 +1,146 @@
+#include "sched/report.h"
+
+#include "base/check.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A report grows in one buffer and goes out whole. */
+struct report {
+    size_t n;
+    char text[16 * 1024];
+};
+
+__attribute__((format(printf, 2, 3))) static void say(struct report *r, const char *format, ...)
+{
+    va_list ap;
+
+    va_start(ap, format);
+    int k = vsnprintf(r->text + r->n, sizeof r->text - r->n, format, ap);
+    va_end(ap);
+    if (k > 0)
+        r->n += (size_t)k < sizeof r->text - r->n ? (size_t)k : sizeof r->text - 1 - r->n;
+}
+
+static void print(struct sni_rt *rt, struct report *r)
+{
+    if (rt && rt->opts.report)
+        rt->opts.report(rt->opts.report_arg, r->text);
+    else
+        sni_os_print(r->text);
+}
+
+/* What the task does when it does not wait. */
+static const char *activity(const struct sni_task *t)
+{
+    return !t->sp ? "has not run yet" : "running or ready to run";
+}
+
+static void say_task(struct report *r, const struct sni_task *t)
+{
+    char more[160] = "";
+    const struct sni_reason *why = t->wait.reason;
+
+    say(r, "  task %u", t->index + 1);
+    if (t->name)
+        say(r, " \"%s\"", t->name);
+    if (why && why->describe)
+        why->describe(t->wait.object, more, sizeof more);
+    say(r, ", started at %s: %s%s%s\n", t->site, why ? why->text : activity(t), more[0] ? " " : "", more);
+}
+
+struct listing {
+    struct report *report;
+    unsigned total;
+};
+
+enum { LISTED = 64 }; /* tasks shown one by one; a report of a million helps nobody */
+
+static void list_task(struct sni_task *t, void *arg)
+{
+    struct listing *l = arg;
+
+    if (l->total++ < LISTED)
+        say_task(l->report, t);
+}
+
+static void list_tasks(struct sni_rt *rt, struct report *r)
+{
+    struct listing l = { r, 0 };
+
+    sni_task_each(rt, list_task, &l);
+    if (l.total > LISTED)
+        say(r, "  and %u more\n", l.total - LISTED);
+}
+
+_Noreturn void sni_panic(const char *format, ...)
+{
+    static struct report r; /* a panic happens once; stacks may be small */
+    struct sni_worker *w = sni_self();
+    char text[512];
+    va_list ap;
+
+    va_start(ap, format);
+    (void)vsnprintf(text, sizeof text, format, ap);
+    va_end(ap);
+    say(&r, "sennit: panic: %s\n", text);
+    if (w && w->own.current != &w->own.idle) {
+        w->own.current->wait.reason = NULL;
+        say_task(&r, w->own.current);
+    } else {
+        say(&r, "  in a plain thread\n");
+    }
+    print(w ? w->own.rt : sni_rt_current(), &r);
+    abort();
+}
+
+void sni_report_deadlock(struct sni_rt *rt)
+{
+    static struct report r;
+    bool fatal = rt->opts.deadlock == SN_DEADLOCK_ALWAYS;
+
+    if (rt->opts.deadlock == SN_DEADLOCK_NEVER || sni_live_tasks(rt) == 0)
+        return;
+    if (rt->opts.deadlock == SN_DEADLOCK_AUTO) {
+        if (rt->embedded)
+            return; /* the program's own threads may do anything at any time */
+        int others = sni_os_thread_count() - rt->nworkers;
+        fatal = others <= 0;
+        if (!fatal)
+            return; /* a thread that is not ours may still send or close */
+    }
+    r.n = 0;
+    say(&r, "sennit: deadlock: every task waits, and nothing is left that could wake one\n");
+    list_tasks(rt, &r);
+    print(rt, &r);
+    if (fatal)
+        abort();
+}
+
+void sni_report_left(struct sni_rt *rt)
+{
+    static struct report r;
+
+    r.n = 0;
+    say(&r, "sennit: %llu tasks were left over at the end\n", (unsigned long long)sni_live_tasks(rt));
+    list_tasks(rt, &r);
+    print(rt, &r);
+}
+
+void sni_report_fault(uintptr_t addr)
+{
+    static struct report r;
+    struct sni_worker *w = sni_self();
+
+    if (!w || !sni_stack_of_guard(w->own.rt, addr))
+        return;
+    struct sni_task *t = w->own.current;
+    say(&r, "sennit: stack overflow: a task needs more than its %zu KiB of stack (sn_run_opts.stack_size)\n",
+        (w->own.rt->stacks.size - SNI_STACK_GUARD) / 1024);
+    t->wait.reason = NULL;
+    say_task(&r, t);
+    print(w->own.rt, &r);
+    abort();
+}

@@ -1,0 +1,325 @@
+/* A runtime's life: made, its workers started, its main task run, its leftovers waited for, unmade. */
+#include "sennit/run.h"
+
+#include "sched/alloc.h"
+#include "sched/park.h"
+#include "sched/report.h"
+#include "sennit/error.h"
+#include "sennit/time.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The process's one runtime, for threads that belong to none; and those that had to be kept. A plain thread has nothing
+ * else to find it by, and kept ones must stay reachable. */
+static struct {
+    struct sni_rt *current; /* (a) */
+    struct sni_rt *kept;
+    uint32_t taken;         /* (a) */
+} process;
+
+struct sni_rt *sni_rt_current(void)
+{
+    return sni_load_acq(&process.current); /* pairs with the release in make */
+}
+
+struct sni_rt *sni_rt_self(void)
+{
+    struct sni_worker *w = sni_self();
+
+    return w ? w->own.rt : sni_rt_current();
+}
+
+int sn_run_workers(void)
+{
+    struct sni_rt *rt = sni_rt_self();
+
+    return rt ? rt->nworkers : 0;
+}
+
+uint64_t sni_live_tasks(struct sni_rt *rt)
+{
+    uint64_t n = sni_load_rlx(&rt->spawned_far);
+
+    for (int i = 0; i < rt->nworkers; i++)
+        n += sni_load_rlx(&rt->workers[i].own.spawned) - sni_load_rlx(&rt->workers[i].own.ended);
+    return n;
+}
+
+/* --- options --- */
+
+static int resolve_workers(int asked)
+{
+    const char *text = sni_os_getenv("SENNIT_WORKERS");
+    char *end;
+
+    if (asked != 0)
+        return asked;
+    if (text && *text) {
+        long n = strtol(text, &end, 10);
+        return *end == '\0' && n >= 1 && n <= SNI_MAX_WORKERS ? (int)n : SN_EINVAL;
+    }
+    int n = sni_os_cpu_count();
+    return n < SNI_MAX_WORKERS ? n : SNI_MAX_WORKERS;
+}
+
+static int resolve(sn_run_opts *out, const sn_run_opts *in)
+{
+    sn_run_opts o = in ? *in : (sn_run_opts){ 0 };
+
+    o.workers = resolve_workers(o.workers);
+    if (o.workers < 1 || o.workers > SNI_MAX_WORKERS || o.grace_ns < 0)
+        return SN_EINVAL;
+    if (o.stack_size == 0)
+        o.stack_size = 256 * 1024;
+    if (o.stack_size < SNI_STACK_MIN || o.stack_size > (size_t)1 << 30)
+        return SN_EINVAL;
+    o.stack_size = (o.stack_size + 4095) & ~(size_t)4095;
+    if ((unsigned)o.deadlock > SN_DEADLOCK_NEVER)
+        return SN_EINVAL;
+    if (o.grace_ns == 0)
+        o.grace_ns = SN_SEC(1);
+    if (o.seed == 0)
+        o.seed = sni_os_entropy();
+    *out = o;
+    return 0;
+}
+
+/* --- making and unmaking --- */
+
+static size_t workers_size(const struct sni_rt *rt)
+{
+    return (size_t)rt->nworkers * sizeof *rt->workers + 64;
+}
+
+static void unmake(struct sni_rt *rt)
+{
+    sni_store_rel(&process.current, (struct sni_rt *)NULL);
+    sni_os_fault_remove();
+    sn_ctx_free(rt->root);
+    for (int i = 0; i < rt->nworkers; i++)
+        sni_worker_destroy(&rt->workers[i]);
+    sni_tasks_destroy(rt);
+    sni_stacks_destroy(rt);
+    sni_poll_destroy(rt);
+    sni_free(rt->workers_memory, workers_size(rt));
+    sni_free(rt, sizeof *rt);
+}
+
+static int make(struct sni_rt **out, const sn_run_opts *opts)
+{
+    struct sni_rt *rt;
+    int r;
+
+    if (!(rt = sni_alloc(sizeof *rt)))
+        return SN_ENOMEM;
+    if ((r = resolve(&rt->opts, opts)) < 0)
+        goto err_rt;
+    rt->nworkers = rt->opts.workers;
+    r = SN_ENOMEM;
+    if (!(rt->workers_memory = sni_alloc(workers_size(rt))))
+        goto err_rt;
+    /* Workers want whole cache lines; the allocator promises less. */
+    rt->workers = (struct sni_worker *)(((uintptr_t)rt->workers_memory + 63) & ~(uintptr_t)63);
+    for (int i = 0; i < rt->nworkers; i++)
+        if (sni_worker_init(&rt->workers[i], rt, (uint32_t)i) < 0)
+            goto err_workers;
+    if (!(rt->root = sni_ctx_new_root(rt)))
+        goto err_workers;
+    if ((r = sni_poll_init(rt)) < 0)
+        goto err_root;
+    sni_stacks_init(rt, rt->opts.stack_size);
+    if ((r = sni_os_fault_install(sni_report_fault)) < 0)
+        goto err_poll;
+    sni_store_rel(&process.current, rt); /* pairs with the acquire in sni_rt_current */
+    if (!sn_group_init(&rt->detached, rt->root)) {
+        unmake(rt);
+        return SN_ENOMEM;
+    }
+    *out = rt;
+    return 0;
+err_poll:
+    sni_poll_destroy(rt);
+err_root:
+    sn_ctx_free(rt->root);
+err_workers:
+    for (int i = 0; i < rt->nworkers; i++)
+        if (rt->workers[i].fresh.array)
+            sni_worker_destroy(&rt->workers[i]);
+    sni_free(rt->workers_memory, workers_size(rt));
+err_rt:
+    sni_free(rt, sizeof *rt);
+    return r;
+}
+
+static void *worker_thread(void *arg)
+{
+    sni_worker_run(arg);
+    return NULL;
+}
+
+static void stop_workers(struct sni_rt *rt)
+{
+    sni_store_rel(&rt->stopping, 1u); /* pairs with the acquire in sni_worker_run */
+    sni_wake_all(rt);
+}
+
+/* Joins workers from .. n-1; false if one is stuck in a task. */
+static bool join_workers(struct sni_rt *rt, int from, int n)
+{
+    int64_t end = sn_now() + rt->opts.grace_ns;
+    bool all = true;
+
+    for (int i = from; i < n; i++) {
+        struct sni_worker *w = &rt->workers[i];
+        while (!sni_load_acq(&w->exited) && sn_now() < end) { /* pairs with the release at the end of sni_worker_run */
+            stop_workers(rt);
+            (void)sn_sleep(sn_background(), SN_US(200));
+        }
+        if (sni_load_acq(&w->exited))
+            sni_os_thread_join(&w->thread);
+        else
+            all = false;
+    }
+    return all;
+}
+
+static int start_workers(struct sni_rt *rt, int from)
+{
+    for (int i = from; i < rt->nworkers; i++) {
+        char name[16] = "sennit-";
+        name[7] = (char)('0' + i / 100);
+        name[8] = (char)('0' + i / 10 % 10);
+        name[9] = (char)('0' + i % 10);
+        int r = sni_os_thread_start(&rt->workers[i].thread, worker_thread, &rt->workers[i], name);
+        if (r < 0) {
+            stop_workers(rt);
+            (void)join_workers(rt, from, i);
+            return r;
+        }
+    }
+    return 0;
+}
+
+/* The end, from inside: what is left gets the grace time. Runs in a task, or in the thread that stops. */
+static void grant_grace(struct sni_rt *rt, uint64_t ourselves)
+{
+    int64_t end = sn_now() + rt->opts.grace_ns;
+    int64_t nap = SN_US(20);
+
+    sn_ctx_cancel(rt->root);
+    while (sni_live_tasks(rt) > ourselves && sn_now() < end) {
+        (void)sn_sleep(sn_background(), nap);
+        if (nap < SN_MS(5))
+            nap *= 2;
+    }
+}
+
+static int main_task(sn_ctx *ctx, void *arg)
+{
+    struct sni_rt *rt = arg;
+
+    rt->main_code = rt->main_fn(ctx, rt->main_arg);
+    return 0;
+}
+
+/* The first task of sn_run: main task in a group of its own, so that sn_fail ends only that; then the grace time. */
+static int life(sn_ctx *ctx, void *arg)
+{
+    struct sni_rt *rt = arg;
+    sn_group g;
+    int r;
+
+    sn_group_init(&g, ctx);
+    r = sn_group_go_at(&g, main_task, rt, 0, "sn_run main", &(sn_task_opts){ .name = "main" });
+    int e = sn_group_wait(&g);
+    if (r < 0 || e < 0)
+        rt->main_code = r < 0 ? r : e; /* could not start, or ended by sn_fail */
+    grant_grace(rt, 1);
+    return 0;
+}
+
+static int life_then_stop(sn_ctx *ctx, void *arg)
+{
+    (void)life(ctx, arg);
+    stop_workers(arg);
+    return 0;
+}
+
+/* Returns `code`, or SN_ELEFT if something is left; unmakes the runtime if nothing is. */
+static int finish_run(struct sni_rt *rt, int code, int first_joined)
+{
+    bool all = join_workers(rt, first_joined, rt->nworkers);
+
+    if (all && sni_live_tasks(rt) == 0) {
+        (void)sn_group_wait(&rt->detached);
+        unmake(rt);
+    } else {
+        sni_report_left(rt);
+        sni_store_rel(&process.current, (struct sni_rt *)NULL);
+        process.kept = rt; /* reachable for leak checkers; its tasks point into it */
+        code = SN_ELEFT;
+    }
+    sni_store_rel(&process.taken, 0u);
+    return code;
+}
+
+int sn_run(sn_fn *fn, void *arg, const sn_run_opts *opts)
+{
+    struct sni_rt *rt;
+    int r;
+
+    if (!fn || sni_self())
+        return SN_EINVAL;
+    if (sni_xchg_acq(&process.taken, 1u) != 0)
+        return SN_EBUSY;
+    if ((r = make(&rt, opts)) < 0)
+        goto err_taken;
+    rt->main_fn = fn;
+    rt->main_arg = arg;
+    r = sn_group_go_at(&rt->detached, life_then_stop, rt, 0, "sn_run", &(sn_task_opts){ .name = "sn_run" });
+    if (r < 0 || (r = start_workers(rt, 1)) < 0)
+        goto err_made;
+    sni_worker_run(&rt->workers[0]);
+    return finish_run(rt, rt->main_code, 1);
+err_made:
+    unmake(rt);
+err_taken:
+    sni_store_rel(&process.taken, 0u);
+    return r;
+}
+
+int sn_start(const sn_run_opts *opts)
+{
+    struct sni_rt *rt;
+    int r;
+
+    if (sni_self())
+        return SN_EINVAL;
+    if (sni_xchg_acq(&process.taken, 1u) != 0)
+        return SN_EBUSY;
+    if ((r = make(&rt, opts)) < 0)
+        goto err_taken;
+    rt->embedded = 1;
+    if ((r = start_workers(rt, 0)) < 0)
+        goto err_made;
+    return 0;
+err_made:
+    unmake(rt);
+err_taken:
+    sni_store_rel(&process.taken, 0u);
+    return r;
+}
+
+int sn_stop(void)
+{
+    struct sni_rt *rt = sni_rt_current();
+
+    if (sni_self())
+        return SN_EINVAL;
+    if (!rt || !rt->embedded)
+        return SN_ENOTRUNNING;
+    grant_grace(rt, 0);
+    stop_workers(rt);
+    return finish_run(rt, 0, 0);
+}

@@ -1,0 +1,146 @@
+/* What sanitizers must be told about stacks. Empty inline functions in ordinary builds. */
+#ifndef SNI_SCHED_SAN_H
+#define SNI_SCHED_SAN_H
+
+#include "sched/rt.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SNI_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SNI_ASAN 1
+#endif
+#endif
+
+/* A sanitizer may keep something at the upper end of a free stack. */
+#ifdef SNI_TSAN
+#define SNI_SAN_KEEPS_STACKS 1
+#else
+#define SNI_SAN_KEEPS_STACKS 0
+#endif
+
+#ifdef SNI_ASAN
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#include <sanitizer/lsan_interface.h>
+
+void sni_san_idle_bounds(const void **bottom, size_t *size);
+
+static inline void sni_san_bounds(struct sni_worker *w, struct sni_task *t, const void **bottom, size_t *size)
+{
+    if (t == &w->own.idle) {
+        sni_san_idle_bounds(bottom, size);
+        return;
+    }
+    *size = w->own.rt->stacks.size - SNI_STACK_GUARD;
+    *bottom = t->stack + SNI_STACK_TOP - *size;
+}
+
+/* Before the switch to `to`; `from` is NULL if its stack is given back. */
+static inline void sni_san_before(struct sni_worker *w, struct sni_task *from, struct sni_task *to)
+{
+    const void *bottom;
+    size_t size;
+
+    sni_san_bounds(w, to, &bottom, &size);
+    __sanitizer_start_switch_fiber(from ? &from->san : NULL, bottom, size);
+}
+
+static inline void sni_san_after(struct sni_worker *w)
+{
+    __sanitizer_finish_switch_fiber(w->own.current->san, NULL, NULL);
+    w->own.current->san = NULL;
+}
+
+static inline void sni_san_thread(struct sni_worker *w)
+{
+    (void)w;
+}
+
+static inline void sni_san_stack_freed(char *low, size_t size)
+{
+    __asan_unpoison_memory_region(low, size);
+}
+
+static inline void sni_san_stack_made(char *low, size_t size)
+{
+    __lsan_register_root_region(low, size);
+}
+
+static inline void sni_san_stack_gone(char *low, size_t size)
+{
+    __lsan_unregister_root_region(low, size);
+}
+
+#else
+
+static inline void sni_san_stack_freed(char *low, size_t size)
+{
+    (void)low, (void)size;
+}
+
+static inline void sni_san_stack_made(char *low, size_t size)
+{
+    (void)low, (void)size;
+}
+
+#ifdef SNI_TSAN
+void *__tsan_get_current_fiber(void);
+void *__tsan_create_fiber(unsigned flags);
+void __tsan_destroy_fiber(void *fiber);
+void __tsan_switch_to_fiber(void *fiber, unsigned flags);
+
+static inline void sni_san_thread(struct sni_worker *w)
+{
+    w->own.idle.san = __tsan_get_current_fiber();
+}
+
+/* A fibre per stack, kept at the stack's upper end; the idle task's is its thread's own. */
+static inline void sni_san_before(struct sni_worker *w, struct sni_task *from, struct sni_task *to)
+{
+    (void)from;
+    if (to == &w->own.idle) {
+        __tsan_switch_to_fiber(to->san, 0);
+        return;
+    }
+    void **fiber = (void **)to->stack;
+    if (!*fiber)
+        *fiber = __tsan_create_fiber(0);
+    __tsan_switch_to_fiber(*fiber, 0);
+}
+
+static inline void sni_san_after(struct sni_worker *w)
+{
+    (void)w;
+}
+
+static inline void sni_san_stack_gone(char *low, size_t size)
+{
+    void **fiber = (void **)(low + size - SNI_STACK_TOP);
+
+    if (*fiber)
+        __tsan_destroy_fiber(*fiber);
+}
+#else
+static inline void sni_san_thread(struct sni_worker *w)
+{
+    (void)w;
+}
+
+static inline void sni_san_before(struct sni_worker *w, struct sni_task *from, struct sni_task *to)
+{
+    (void)w, (void)from, (void)to;
+}
+
+static inline void sni_san_after(struct sni_worker *w)
+{
+    (void)w;
+}
+
+static inline void sni_san_stack_gone(char *low, size_t size)
+{
+    (void)low, (void)size;
+}
+#endif
+#endif
+#endif

@@ -1,0 +1,206 @@
+/* Invariants: (1) a stack is in exactly one of: bound to a task, a worker's cache, its slab's `free` mask. (2) A slab is
+ * in the list `some` exactly if its mask is not 0. (3) A bit of `dirty` is set if that free stack may hold memory. */
+#include "sched/stack.h"
+
+#include "sched/alloc.h"
+#include "sched/san.h"
+
+#include <string.h>
+
+enum { PER_SLAB = 64, MOVE = SNI_STACK_CACHE / 2 };
+
+struct sni_stack_slab {
+    char *base;                   /* (c) */
+    uint64_t free, dirty;         /* (lock) */
+    struct sni_stack_slab *next;  /* (lock) in `some` */
+    bool listed;                  /* (lock) */
+    uint32_t number;              /* (c) */
+};
+
+/* At the upper end of each stack. */
+struct top {
+    void *san;                    /* a sanitizer's fibre; first, see san.h */
+    struct sni_stack_slab *slab;
+    uint64_t bit;
+};
+
+static_assert(sizeof(struct top) <= SNI_STACK_TOP, "the top must leave the stack aligned");
+
+void sni_stacks_init(struct sni_rt *rt, size_t size)
+{
+    rt->stacks.size = size;
+}
+
+static size_t slab_bytes(const struct sni_stacks *s)
+{
+    return s->size * PER_SLAB;
+}
+
+void sni_stacks_destroy(struct sni_rt *rt)
+{
+    struct sni_stacks *s = &rt->stacks;
+
+    for (size_t i = 0; i < s->n; i++) {
+        for (size_t k = 0; k < PER_SLAB; k++)
+            sni_san_stack_gone(s->slabs[i]->base + k * s->size + SNI_STACK_GUARD, s->size - SNI_STACK_GUARD);
+        sni_os_unreserve(s->slabs[i]->base, slab_bytes(s));
+        sni_free(s->slabs[i], sizeof *s->slabs[i]);
+    }
+    sni_free(s->slabs, s->room * sizeof(struct sni_stack_slab *));
+}
+
+static bool make_room(struct sni_stacks *s)
+{
+    if (s->n < s->room)
+        return true;
+    size_t room = s->room ? s->room * 2 : 1024;
+    struct sni_stack_slab **slabs = sni_alloc(room * sizeof *slabs);
+    if (!slabs)
+        return false;
+    if (s->n)
+        memcpy(slabs, s->slabs, s->n * sizeof *slabs);
+    sni_free(s->slabs, s->room * sizeof *slabs);
+    s->slabs = slabs;
+    s->room = room;
+    return true;
+}
+
+/* (lock) */
+static bool add_slab(struct sni_stacks *s)
+{
+    struct sni_stack_slab *slab;
+
+    if (!make_room(s) || !(slab = sni_alloc(sizeof *slab)))
+        return false;
+    slab->base = sni_os_reserve(slab_bytes(s));
+    if (!slab->base)
+        goto err_slab;
+    if (sni_os_open(slab->base, slab_bytes(s)) < 0 || sni_os_guard(slab->base, SNI_STACK_GUARD, s->size, PER_SLAB) < 0)
+        goto err_base;
+    for (size_t k = 0; k < PER_SLAB; k++)
+        sni_san_stack_made(slab->base + k * s->size + SNI_STACK_GUARD, s->size - SNI_STACK_GUARD);
+    slab->free = UINT64_MAX;
+    slab->number = (uint32_t)s->n;
+    slab->next = s->some;
+    slab->listed = true;
+    s->some = slab;
+    s->slabs[s->n++] = slab;
+    return true;
+err_base:
+    sni_os_unreserve(slab->base, slab_bytes(s));
+err_slab:
+    sni_free(slab, sizeof *slab);
+    return false;
+}
+
+/* (lock) */
+static char *take_one(struct sni_stacks *s)
+{
+    if (!s->some && !add_slab(s))
+        return NULL;
+    struct sni_stack_slab *slab = s->some;
+    unsigned k = (unsigned)__builtin_ctzll(slab->free);
+    char *top = slab->base + (k + 1) * s->size - SNI_STACK_TOP;
+    slab->free &= slab->free - 1;
+    if (slab->dirty >> k & 1) {
+        slab->dirty &= ~((uint64_t)1 << k);
+        s->dirty--;
+    }
+    if (!slab->free) {
+        s->some = slab->next;
+        slab->listed = false;
+    }
+    ((struct top *)top)->slab = slab;
+    ((struct top *)top)->bit = (uint64_t)1 << k;
+    return top;
+}
+
+char *sni_stack_get(struct sni_worker *w)
+{
+    struct sni_stacks *s = &w->own.rt->stacks;
+    char *top;
+
+    if (sni_likely(w->own.nstacks > 0))
+        return w->own.stacks[--w->own.nstacks];
+    sni_spin_lock(&s->lock);
+    while (w->own.nstacks < MOVE && (top = take_one(s)))
+        w->own.stacks[w->own.nstacks++] = top;
+    sni_spin_unlock(&s->lock);
+    return w->own.nstacks > 0 ? w->own.stacks[--w->own.nstacks] : NULL;
+}
+
+static void flush(struct sni_worker *w)
+{
+    struct sni_stacks *s = &w->own.rt->stacks;
+
+    sni_spin_lock(&s->lock);
+    for (int i = 0; i < MOVE; i++) { /* the oldest ones: the newest are warm */
+        struct top *top = (struct top *)w->own.stacks[i];
+        struct sni_stack_slab *slab = top->slab;
+        slab->free |= top->bit;
+        slab->dirty |= top->bit;
+        s->dirty++;
+        if (!slab->listed) {
+            slab->listed = true;
+            slab->next = s->some;
+            s->some = slab;
+        }
+    }
+    sni_spin_unlock(&s->lock);
+    w->own.nstacks -= MOVE;
+    memmove(w->own.stacks, w->own.stacks + MOVE, w->own.nstacks * sizeof w->own.stacks[0]);
+}
+
+void sni_stack_put(struct sni_worker *w, char *top)
+{
+    size_t usable = w->own.rt->stacks.size - SNI_STACK_GUARD;
+
+    sni_san_stack_freed(top + SNI_STACK_TOP - usable, usable - SNI_STACK_TOP);
+    if (sni_unlikely(w->own.nstacks == SNI_STACK_CACHE))
+        flush(w);
+    w->own.stacks[w->own.nstacks++] = top;
+}
+
+void sni_stacks_trim(struct sni_rt *rt)
+{
+    struct sni_stacks *s = &rt->stacks;
+
+    if (SNI_SAN_KEEPS_STACKS)
+        return;
+    /* One slab at a time under the lock, so that a worker in need of a stack waits for one system call at the most. */
+    for (size_t i = 0; sni_load_rlx(&s->dirty) > 0; i++) {
+        sni_spin_lock(&s->lock);
+        if (i >= s->n) {
+            sni_spin_unlock(&s->lock);
+            return;
+        }
+        struct sni_stack_slab *slab = s->slabs[i];
+        uint64_t idle = slab->dirty;
+        if (slab->free == UINT64_MAX && idle) {
+            sni_os_discard(slab->base, slab_bytes(s));
+        } else {
+            for (uint64_t m = idle; m; m &= m - 1)
+                sni_os_discard(slab->base + (size_t)__builtin_ctzll(m) * s->size + SNI_STACK_GUARD,
+                               s->size - SNI_STACK_GUARD);
+        }
+        s->dirty -= (size_t)__builtin_popcountll(idle);
+        slab->dirty = 0;
+        sni_spin_unlock(&s->lock);
+    }
+}
+
+char *sni_stack_of_guard(struct sni_rt *rt, uintptr_t addr)
+{
+    struct sni_stacks *s = &rt->stacks;
+
+    for (size_t i = 0; i < s->n; i++) {
+        uintptr_t base = (uintptr_t)s->slabs[i]->base;
+        if (addr - base < slab_bytes(s)) {
+            uintptr_t offset = addr - base;
+            if (offset % s->size >= SNI_STACK_GUARD)
+                return NULL;
+            return (char *)base + (offset / s->size + 1) * s->size - SNI_STACK_TOP;
+        }
+    }
+    return NULL;
+}

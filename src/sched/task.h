@@ -1,0 +1,55 @@
+/* A task's record: 192 bytes, the first two cache lines of which a switch touches. */
+#ifndef SNI_SCHED_TASK_H
+#define SNI_SCHED_TASK_H
+
+#include "sched/wait.h"
+#include "sennit/group.h"
+
+#include <stdalign.h>
+
+/* (c) const while the task lives  (o) the task or the worker that runs it */
+struct sni_task {
+    alignas(64) struct sni_wait wait;
+    void *sp;             /* (o) saved stack; NULL: has not run yet */
+    char *stack;          /* (o) upper end of its stack */
+    sn_fn *fn;            /* (c) */
+    void *arg;            /* (c) */
+    struct sni_rt *rt;    /* (c) */
+    sn_group *group;       /* (c) where its end is counted */
+    const char *site;     /* (c) where it was started, "file.c:12 fn" */
+    const char *name;     /* (c) or NULL */
+    uint32_t index;       /* (c) place in the table of tasks */
+    uint32_t gen;         /* (a) odd while alive */
+    sn_cleanup *cleanups; /* (o) newest first */
+    size_t copy_size;     /* (c) size of the block at arg that ends with the task; 0: none */
+    void *san;            /* (o) what a sanitizer keeps for a stack that does not run */
+    bool failing;         /* (o) inside sn_fail */
+};
+
+static_assert(sizeof(struct sni_task) <= 256, "a parked task is to cost little more than its stack's page");
+
+#define sni_task_of(w) sni_container((w), struct sni_task, wait)
+
+/* Counts the end of a task in its group, with its result. The group may be gone when this returns. */
+void sni_group_leave(sn_group *group, int code);
+
+/* Starts a task: in `group`, under `ctx`. The task is counted by the caller. */
+int sni_task_spawn(struct sni_rt *rt, sn_group *group, sn_ctx *ctx, sn_fn *fn, const void *arg, size_t copy,
+                   const char *site, const sn_task_opts *opts);
+
+/* Ends a task that never ran, with `code`. */
+void sni_task_drop(struct sni_task *task, int code);
+
+/* The number that reports and handles show; 1 is the main task. */
+static inline uint64_t sni_task_id(const struct sni_task *t)
+{
+    return (uint64_t)t->gen << 32 | (t->index + 1);
+}
+
+/* Every living task, in the order of the table. For reports; the callback must not start or end tasks. */
+void sni_task_each(struct sni_rt *rt, void (*fn)(struct sni_task *task, void *arg), void *arg);
+
+void sni_tasks_destroy(struct sni_rt *rt);
+void sni_tasks_trim(struct sni_rt *rt);
+
+#endif

@@ -1,0 +1,209 @@
+#include "sched/timer.h"
+
+#include "sched/alloc.h"
+#include "sched/park.h"
+#include "sennit/error.h"
+#include "sennit/time.h"
+
+#include <string.h>
+
+static void place(struct sni_timers *h, uint32_t i, struct sni_timer_slot slot)
+{
+    h->slots[i] = slot;
+    slot.timer->index = i;
+}
+
+static void sift_up(struct sni_timers *h, uint32_t i, struct sni_timer_slot slot)
+{
+    while (i > 0 && h->slots[(i - 1) / 4].deadline > slot.deadline) {
+        place(h, i, h->slots[(i - 1) / 4]);
+        i = (i - 1) / 4;
+    }
+    place(h, i, slot);
+}
+
+static void sift_down(struct sni_timers *h, uint32_t i, struct sni_timer_slot slot)
+{
+    for (;;) {
+        uint32_t least = i * 4 + 1;
+        uint32_t end = least + 4 < h->n ? least + 4 : h->n;
+        if (least >= h->n)
+            break;
+        for (uint32_t k = least + 1; k < end; k++)
+            if (h->slots[k].deadline < h->slots[least].deadline)
+                least = k;
+        if (h->slots[least].deadline >= slot.deadline)
+            break;
+        place(h, i, h->slots[least]);
+        i = least;
+    }
+    place(h, i, slot);
+}
+
+static void publish_first(struct sni_timers *h)
+{
+    sni_store_rlx(&h->first, h->n ? h->slots[0].deadline : INT64_MAX); /* a hint; the heap is read under the lock */
+}
+
+/* (lock) */
+static void take_out(struct sni_timers *h, struct sni_timer *t)
+{
+    struct sni_timer_slot last = h->slots[--h->n];
+    uint32_t i = t->index;
+
+    t->heap = NULL;
+    if (last.timer != t) {
+        if (i > 0 && h->slots[(i - 1) / 4].deadline > last.deadline)
+            sift_up(h, i, last);
+        else
+            sift_down(h, i, last);
+    }
+    publish_first(h);
+}
+
+int sni_timer_reserve(struct sni_rt *rt, struct sni_timers **out)
+{
+    struct sni_worker *w = sni_self();
+    struct sni_timers *h = w && w->own.rt == rt ? &w->timers : &rt->workers[0].timers;
+    int r = 0;
+
+    /* Twice the room that is used would be enough for one more; keeping 64 spare covers all who have reserved and not
+     * yet added: at most one task per worker and the plain threads. */
+    sni_spin_lock(&h->lock);
+    if (h->n + 64 > h->room) {
+        uint32_t room = h->room ? h->room * 2 : 128;
+        struct sni_timer_slot *slots = sni_alloc(room * sizeof *slots);
+        if (!slots) {
+            r = h->n < h->room ? 0 : SN_ENOMEM;
+        } else {
+            if (h->n)
+                memcpy(slots, h->slots, h->n * sizeof *slots);
+            sni_free(h->slots, h->room * sizeof *slots);
+            h->slots = slots;
+            h->room = room;
+        }
+    }
+    sni_spin_unlock(&h->lock);
+    *out = h;
+    return r;
+}
+
+void sni_timer_add(struct sni_timers *h, struct sni_timer *t)
+{
+    struct sni_worker *owner = sni_container(h, struct sni_worker, timers);
+    struct sni_worker *self = sni_self();
+
+    sni_spin_lock(&h->lock);
+    sni_check(h->n < h->room, "internal error: a timer without a reservation");
+    t->heap = h;
+    sift_up(h, h->n++, (struct sni_timer_slot){ t->deadline, t });
+    bool first = h->slots[0].timer == t;
+    publish_first(h);
+    sni_spin_unlock(&h->lock);
+    if (first && owner != self)
+        sni_worker_kick(owner->own.rt, owner);
+}
+
+bool sni_timer_del(struct sni_timer *t)
+{
+    struct sni_timers *h = t->heap;
+    bool mine;
+
+    if (!h)
+        return false;
+    sni_spin_lock(&h->lock);
+    if ((mine = t->heap != NULL))
+        take_out(h, t);
+    sni_spin_unlock(&h->lock);
+    return mine;
+}
+
+void sni_timers_fire(struct sni_timers *h, int64_t now)
+{
+    struct sni_wakes wakes;
+
+    sni_wakes_init(&wakes);
+    while (sni_load_rlx(&h->first) <= now) {
+        void (*fn)(void *) = NULL;
+        void *arg = NULL;
+        sni_spin_lock(&h->lock);
+        /* In batches, so that the lock is not held over a million wakes. */
+        for (int i = 0; i < 64 && h->n > 0 && h->slots[0].deadline <= now && !fn; i++) {
+            struct sni_timer *t = h->slots[0].timer;
+            take_out(h, t);
+            if (!t->wait) {
+                fn = t->fn;
+                arg = t->arg;
+            } else if (sni_claim(t->wait, t->seq, t->result)) {
+                sni_wakes_add(&wakes, t->wait);
+            }
+        }
+        sni_spin_unlock(&h->lock);
+        sni_wakes_ready(&wakes);
+        sni_wakes_init(&wakes);
+        if (fn)
+            fn(arg);
+    }
+}
+
+void sni_timers_destroy(struct sni_timers *h)
+{
+    sni_free(h->slots, h->room * sizeof *h->slots);
+}
+
+/* --- sleep --- */
+
+static const struct sni_reason sleeping = { "sleeping", NULL };
+
+struct sleep {
+    struct sni_timers *heap;
+    struct sni_timer timer;
+};
+
+static void commit_sleep(void *p)
+{
+    struct sleep *s = p;
+
+    sni_timer_add(s->heap, &s->timer); /* from here on the sleeper may run again, and *s be gone */
+}
+
+static int sleep_thread(struct sni_wait *wait, sn_ctx *ctx, int64_t deadline)
+{
+    /* A plain thread needs no runtime to sleep: it looks at its context every few milliseconds. */
+    (void)wait;
+    for (int64_t now; (now = sn_now()) < deadline;) {
+        uint32_t never = 0;
+        int64_t slice = sni_ctx_endless(ctx) ? deadline - now : SN_MS(5);
+        int r = sni_ctx_check(ctx);
+        if (r < 0)
+            return r;
+        if (slice > deadline - now)
+            slice = deadline - now;
+        (void)sni_os_futex_wait(&never, 0, sni_os_clock() + slice);
+    }
+    return sni_ctx_check(ctx);
+}
+
+int sn_sleep(sn_ctx *ctx, int64_t ns)
+{
+    struct sni_wait *wait = sni_wait_self();
+    struct sleep s;
+    int r;
+
+    if (!wait)
+        return SN_ENOMEM;
+    ctx = sni_ctx_resolve(ctx, wait);
+    if ((r = sni_ctx_check(ctx)) != 0 || ns <= 0)
+        return r;
+    int64_t now = sn_now();
+    int64_t deadline = ns > SN_FOREVER - now ? SN_FOREVER : now + ns;
+    if (wait->kind == SNI_WAIT_THREAD)
+        return sleep_thread(wait, ctx, deadline);
+    if ((r = sni_timer_reserve(sni_task_of(wait)->rt, &s.heap)) < 0)
+        return r;
+    s.timer = (struct sni_timer){ .deadline = deadline, .wait = wait, .seq = sni_wait_seq(wait) };
+    r = sni_park(wait, ctx, &sleeping, NULL, commit_sleep, &s);
+    if (r < 0)
+        (void)sni_timer_del(&s.timer);
+    return r;
+}

@@ -1,0 +1,49 @@
+/* Timers: a 4-ary heap per worker, under a lock, so that others can fire what a busy worker leaves lying. */
+#ifndef SNI_SCHED_TIMER_H
+#define SNI_SCHED_TIMER_H
+
+#include "base/spin.h"
+#include "sched/wait.h"
+
+struct sni_worker;
+struct sni_rt;
+
+struct sni_timer;
+struct sni_timer_slot {
+    int64_t deadline;
+    struct sni_timer *timer;
+};
+
+struct sni_timers {
+    struct sni_spin lock;
+    uint32_t n, room;             /* (lock) */
+    struct sni_timer_slot *slots; /* (lock) the heap: parent of i is (i - 1) / 4 */
+    int64_t first;                /* (a) earliest deadline; INT64_MAX: none. Written under lock */
+};
+
+/* A timer, in memory of the caller. When it is due: claims `wait`'s park `seq` with `result`, or, if wait is NULL, calls
+ * fn(arg) on some worker, with no lock held. */
+struct sni_timer {
+    int64_t deadline;
+    struct sni_timers *heap; /* where it is; NULL: in none. (heap lock) but for the owner's first write */
+    uint32_t index;          /* (heap lock) */
+    int32_t result;
+    struct sni_wait *wait;
+    uint64_t seq;
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+/* Room for one more timer in the heap of the calling worker (a plain thread: of worker 0): after success, one
+ * sni_timer_add will not fail. 0 or SN_ENOMEM. Returns the heap in *out. */
+int sni_timer_reserve(struct sni_rt *rt, struct sni_timers **out);
+void sni_timer_add(struct sni_timers *heap, struct sni_timer *timer);
+
+/* True if the timer was taken out before it was due. False: it has fired, or its fn is about to be called. */
+bool sni_timer_del(struct sni_timer *timer);
+
+/* Fires what is due in one heap. The caller holds no lock. */
+void sni_timers_fire(struct sni_timers *heap, int64_t now);
+void sni_timers_destroy(struct sni_timers *heap);
+
+#endif

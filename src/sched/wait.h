@@ -1,0 +1,87 @@
+/* A wait: one task or plain thread that may be parked, and how wakers compete for it.
+ *
+ * `seq` counts the wait's parks. A waiter that is about to park hands (wait, seq) to whatever may wake it; several
+ * wakers may race, and exactly one moves seq on (sni_claim). A waker with an old seq fails harmlessly, for ever: seq never
+ * goes back, and the memory of a wait is type-stable (it is only reused for waits while its runtime lives).
+ *
+ * Life of one park, with who does it:
+ *
+ *     seq = s        waiter: sni_wait_seq, puts (wait, s) into queues, sni_park
+ *     seq = s + 1    one waker: sni_claim wrote the result; the waiter still sleeps, its memory may be touched
+ *     running        that waker: sni_ready; from here on the waiter's memory is its own again
+ */
+#ifndef SNI_SCHED_WAIT_H
+#define SNI_SCHED_WAIT_H
+
+#include "base/atomic.h"
+#include "base/list.h"
+#include "sennit/decl.h"
+
+struct sni_rt;
+
+/* Why a wait is parked: static records, printed by reports. */
+struct sni_reason {
+    const char *text;                                               /* "receiving from channel" */
+    void (*describe)(const void *object, char *buf, size_t size);   /* says more; NULL: nothing to say */
+};
+
+enum { SNI_WAIT_TASK, SNI_WAIT_THREAD };
+
+/* A place in a context's list of waiters: in a wait, for the context of its call, or in a select's case. */
+struct sni_ctx_node {
+    struct sni_link link;  /* (X) the context's lock */
+    struct sni_wait *wait; /* (c) */
+    uint64_t armed;        /* (a) the seq of a park that the end of the context may claim; 0: none */
+    int32_t index;         /* (c) the result of such a claim; -1: the context's error */
+};
+
+/* (c) const after init  (o) owner only  (a) atomic  (k) claimer until ready, then owner  (X) joined->lock */
+struct sni_wait {
+    uint64_t seq;        /* (a) */
+    int32_t result;      /* (k) */
+    uint32_t kind;       /* (c) */
+    struct sni_wait *next; /* (k) link in the claimer's list, then in a run queue */
+    sn_ctx *ctx;         /* (o) the task's own context */
+    sn_ctx *joined;      /* (o) the context in whose list `node` is, with a reference; NULL: none */
+    struct sni_ctx_node node;
+    const struct sni_reason *reason; /* (o) read by reports, when all is still */
+    const void *object;  /* (o) */
+};
+
+/* A list of claimed waits that are to be made ready once no lock is held. */
+struct sni_wakes {
+    struct sni_wait *head, **tail;
+};
+
+static inline uint64_t sni_wait_seq(const struct sni_wait *wait)
+{
+    return sni_load_rlx(&wait->seq); /* only moves while we are parked */
+}
+
+/* Competes for the wait's park number `seq`; true for exactly one caller, who must call sni_ready. */
+static inline bool sni_claim(struct sni_wait *wait, uint64_t seq, int32_t result)
+{
+    /* Acquire and release: pairs with the same exchange by losers, and orders the result before what ready publishes. */
+    if (sni_load_rlx(&wait->seq) != seq || !sni_cas_acqrel(&wait->seq, &seq, seq + 1))
+        return false;
+    wait->result = result;
+    return true;
+}
+
+static inline void sni_wakes_init(struct sni_wakes *wakes)
+{
+    wakes->head = NULL;
+    wakes->tail = &wakes->head;
+}
+
+static inline void sni_wakes_add(struct sni_wakes *wakes, struct sni_wait *wait)
+{
+    wait->next = NULL;
+    *wakes->tail = wait;
+    wakes->tail = &wait->next;
+}
+
+/* Makes them ready, in order. */
+void sni_wakes_ready(struct sni_wakes *wakes);
+
+#endif

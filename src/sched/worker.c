@@ -1,0 +1,388 @@
+/* A worker: a thread that runs tasks. It goes round this loop whenever no task of its own is runnable, and every
+ * SNI_TICKS switches:
+ *
+ *     tick:    fire timers, poll descriptors, take from the inject queue, start the oldest fresh task
+ *     run:     pick and switch to it; tasks then switch among themselves
+ *     search:  nothing to run: look at the inject queue and at the other workers, for a while, with short naps
+ *     sleep:   nothing for SEARCH_NS: sleep until woken, until a timer is due, or until a descriptor is ready
+ *
+ * Who is woken, and when, decides more than anything else: waking a sleeping thread costs the waker some 9 us and takes
+ * 30 us on a virtual machine. So at most one worker searches at a time, a push wakes one only if none searches, and the
+ * searcher leaves alone what its owner will have run before a thief could have taken it: it samples the switches of
+ * every worker at each nap, and steals only where fewer happened since the last than tasks are waiting. Pairs and rings
+ * of tasks that talk to each other stay on one worker; work that takes time spreads.
+ *
+ * No work is lost between a push and a worker going to sleep: what is in a ring or deque is run by its owner; the inject
+ * queue has no owner, and there both sides are sequentially consistent (see sni_inject and go_to_sleep). */
+#include "sched/alloc.h"
+#include "sched/park.h"
+#include "sched/report.h"
+#include "sched/rt.h"
+#include "sennit/time.h"
+
+enum {
+    SPINS = 200,       /* looks at the queues before the first nap: some 5 us */
+    NAP_NS = 50000,    /* about what a wake-up costs */
+    SEARCH_NS = 1000000, /* naps for a millisecond cost less than being woken again within it */
+    TRIM_NS = 400000000, /* free stacks are given back after this long */
+};
+
+__attribute__((visibility("hidden"))) __thread struct sni_worker *sni_tls_self
+    __attribute__((tls_model("initial-exec")));
+
+int sni_worker_init(struct sni_worker *w, struct sni_rt *rt, uint32_t id)
+{
+    w->own.rt = rt;
+    w->own.id = id;
+    w->own.rng = rt->opts.seed + id * 0x632be59bd9b4e019u;
+    w->own.current = &w->own.idle;
+    w->own.idle.rt = rt;
+    w->own.idle.wait.ctx = sn_background();
+    w->own.commit = sni_no_commit;
+    w->timers.first = INT64_MAX;
+    return sni_deque_init(&w->fresh);
+}
+
+void sni_worker_destroy(struct sni_worker *w)
+{
+    sni_deque_destroy(&w->fresh);
+    sni_timers_destroy(&w->timers);
+    sni_ctx_drain(w->own.free_ctx);
+}
+
+/* --- the inject queue --- */
+
+void sni_inject(struct sni_rt *rt, struct sni_task *t)
+{
+    t->wait.next = NULL;
+    sni_spin_lock(&rt->inject.lock);
+    if (rt->inject.tail)
+        rt->inject.tail->next = &t->wait;
+    else
+        rt->inject.head = &t->wait;
+    rt->inject.tail = &t->wait;
+    (void)sni_add_seq(&rt->inject.n, 1u); /* Dekker with go_to_sleep: it sees this, or we see it asleep */
+    sni_spin_unlock(&rt->inject.lock);
+    if (sni_load_seq(&rt->idle.sleeping) != 0 && sni_load_seq(&rt->idle.searching) == 0)
+        sni_wake_searcher(rt);
+}
+
+static struct sni_task *take_injected(struct sni_rt *rt)
+{
+    struct sni_wait *wait;
+
+    if (sni_load_rlx(&rt->inject.n) == 0) /* looked at again before sleeping */
+        return NULL;
+    sni_spin_lock(&rt->inject.lock);
+    if ((wait = rt->inject.head) != NULL) {
+        rt->inject.head = wait->next;
+        if (!wait->next)
+            rt->inject.tail = NULL;
+        (void)sni_add_seq(&rt->inject.n, -1u);
+    }
+    sni_spin_unlock(&rt->inject.lock);
+    return wait ? sni_task_of(wait) : NULL;
+}
+
+void sni_ready_far(struct sni_wait *wait)
+{
+    if (wait->kind == SNI_WAIT_THREAD)
+        sni_ready_thread(wait);
+    else
+        sni_inject(sni_task_of(wait)->rt, sni_task_of(wait));
+}
+
+void sni_wakes_ready(struct sni_wakes *wakes)
+{
+    struct sni_wait *next;
+
+    for (struct sni_wait *w = wakes->head; w; w = next) {
+        next = w->next; /* not ours any more once it is ready */
+        sni_ready(w);
+    }
+}
+
+/* --- sleeping and waking --- */
+
+static void rouse(struct sni_rt *rt, struct sni_worker *w, uint32_t how)
+{
+    if (how == SNI_ASLEEP_POLLING)
+        sni_os_poller_ring(&rt->poll.os);
+    else
+        sni_os_futex_wake(&w->sleep);
+}
+
+/* (idle.lock) Takes w off the list of sleepers; it will search. */
+static uint32_t unlist(struct sni_rt *rt, struct sni_worker *w)
+{
+    struct sni_worker **at = &rt->idle.list;
+
+    while (*at != w)
+        at = &(*at)->next_idle;
+    *at = w->next_idle;
+    sni_store_seq(&rt->idle.sleeping, rt->idle.sleeping - 1);
+    sni_store_seq(&rt->idle.searching, rt->idle.searching + 1);
+    return __atomic_exchange_n(&w->sleep, SNI_AWAKE, __ATOMIC_ACQ_REL);
+}
+
+void sni_wake_searcher(struct sni_rt *rt)
+{
+    struct sni_worker *w;
+    uint32_t how = SNI_AWAKE;
+
+    sni_spin_lock(&rt->idle.lock);
+    w = rt->idle.searching == 0 ? rt->idle.list : NULL;
+    if (w)
+        how = unlist(rt, w);
+    sni_spin_unlock(&rt->idle.lock);
+    if (w)
+        rouse(rt, w, how);
+}
+
+void sni_worker_kick(struct sni_rt *rt, struct sni_worker *w)
+{
+    uint32_t how = SNI_AWAKE;
+
+    sni_spin_lock(&rt->idle.lock);
+    if (w->sleep != SNI_AWAKE)
+        how = unlist(rt, w);
+    sni_spin_unlock(&rt->idle.lock);
+    if (how != SNI_AWAKE)
+        rouse(rt, w, how);
+}
+
+void sni_wake_all(struct sni_rt *rt)
+{
+    for (int i = 0; i < rt->nworkers; i++)
+        sni_worker_kick(rt, &rt->workers[i]);
+}
+
+static void stop_searching(struct sni_rt *rt)
+{
+    sni_spin_lock(&rt->idle.lock);
+    sni_store_seq(&rt->idle.searching, rt->idle.searching - 1);
+    sni_spin_unlock(&rt->idle.lock);
+}
+
+/* The earliest timer of any worker: one that is busy may not look at its own. */
+static int64_t first_timer(struct sni_rt *rt)
+{
+    int64_t first = INT64_MAX;
+
+    for (int i = 0; i < rt->nworkers; i++) {
+        int64_t t = sni_load_rlx(&rt->workers[i].timers.first);
+        if (t < first)
+            first = t;
+    }
+    return first;
+}
+
+static void fire_timers(struct sni_rt *rt)
+{
+    int64_t now;
+
+    if (first_timer(rt) == INT64_MAX && sni_load_rlx(&rt->trim_at) == 0)
+        return;
+    now = sn_now();
+    for (int i = 0; i < rt->nworkers; i++)
+        sni_timers_fire(&rt->workers[i].timers, now);
+}
+
+/* Gives free stacks back when they have been free for a while. */
+static void trim(struct sni_rt *rt)
+{
+    int64_t at = sni_load_rlx(&rt->trim_at);
+
+    if (sni_load_rlx(&rt->stacks.dirty) == 0)
+        return;
+    if (at == 0)
+        sni_store_rlx(&rt->trim_at, sn_now() + TRIM_NS);
+    else if (sn_now() >= at) {
+        sni_store_rlx(&rt->trim_at, (int64_t)0);
+        sni_stacks_trim(rt);
+    }
+}
+
+/* Everything that could ever wake a task, but for other workers: nothing left means deadlock. */
+static bool could_wake(struct sni_rt *rt)
+{
+    return first_timer(rt) != INT64_MAX || sni_load_seq(&rt->poll.waiting) != 0 || sni_load_seq(&rt->signals) != 0 ||
+           sni_load_seq(&rt->inject.n) != 0 || sni_load_seq(&rt->stopping) != 0;
+}
+
+static void go_to_sleep(struct sni_worker *w)
+{
+    struct sni_rt *rt = w->own.rt;
+    int64_t until = first_timer(rt);
+    int64_t trim_at = sni_load_rlx(&rt->trim_at);
+    uint32_t how = SNI_ASLEEP;
+    bool last;
+
+    if (trim_at != 0 && trim_at < until)
+        until = trim_at;
+    /* One sleeper sits in the poller if tasks wait for descriptors or signals. */
+    if ((sni_load_seq(&rt->poll.waiting) != 0 || rt->signals != 0) && sni_load_seq(&rt->poll.busy) == 0)
+        how = SNI_ASLEEP_POLLING;
+    sni_spin_lock(&rt->idle.lock);
+    w->next_idle = rt->idle.list;
+    rt->idle.list = w;
+    sni_store_seq(&w->sleep, how);
+    sni_store_seq(&rt->idle.sleeping, rt->idle.sleeping + 1);
+    sni_store_seq(&rt->idle.searching, rt->idle.searching - 1);
+    last = rt->idle.sleeping == (uint32_t)rt->nworkers;
+    sni_spin_unlock(&rt->idle.lock);
+    /* Dekker with sni_inject: we are listed as asleep, now we look once more. */
+    if (sni_load_seq(&rt->inject.n) != 0 || sni_load_seq(&rt->stopping) != 0) {
+        sni_worker_kick(rt, w);
+        return;
+    }
+    if (last && !could_wake(rt))
+        sni_report_deadlock(rt);
+    int64_t left = until == INT64_MAX ? -1 : until - sn_now();
+    if (until != INT64_MAX && left < 0)
+        left = 0;
+    if (how == SNI_ASLEEP_POLLING) {
+        if (sni_load_acq(&w->sleep) == how)
+            sni_poll_run(rt, left);
+    } else {
+        int64_t deadline = left < 0 ? INT64_MAX : sni_os_clock() + left;
+        (void)sni_os_futex_wait(&w->sleep, how, deadline);
+    }
+    sni_worker_kick(rt, w); /* by ourselves, if nobody else has: we search again */
+}
+
+/* --- searching --- */
+
+static uint32_t backlog(const struct sni_worker *v)
+{
+    return sni_load_acq(&v->run.tail) - sni_load_acq(&v->run.head) + (uint32_t)sni_deque_len(&v->fresh); /* a guess */
+}
+
+/* Takes up to half of what is in v's ring; returns one, the others go to our ring. */
+static struct sni_task *steal_ring(struct sni_worker *w, struct sni_worker *v)
+{
+    uint32_t n = (sni_load_acq(&v->run.tail) - sni_load_acq(&v->run.head) + 1) / 2;
+    struct sni_task *first = sni_ring_take(v), *t;
+
+    for (uint32_t i = 1; first && i < n && i < SNI_RING / 2 && (t = sni_ring_take(v)); i++)
+        if (!sni_ring_push(w, t))
+            sni_inject(w->own.rt, t);
+    return first;
+}
+
+/* One round over the others. `patient`: only from those who fell behind since the last round. */
+static struct sni_task *steal_round(struct sni_worker *w)
+{
+    struct sni_rt *rt = w->own.rt;
+    uint32_t start = sni_rng_below(&w->own.rng, (uint32_t)rt->nworkers);
+
+    for (int i = 0; i < rt->nworkers; i++) {
+        struct sni_worker *v = &rt->workers[(start + (uint32_t)i) % (uint32_t)rt->nworkers];
+        uint32_t waiting, tick;
+        struct sni_task *t;
+        if (v == w || (waiting = backlog(v)) == 0)
+            continue;
+        tick = sni_load_rlx(&v->run.tick);
+        uint32_t done = tick - v->seen_tick;
+        v->seen_tick = tick;
+        if (done >= waiting)
+            continue; /* its owner is faster than we are */
+        if ((t = steal_ring(w, v)) || (t = sni_deque_steal(&v->fresh)))
+            return t;
+    }
+    return NULL;
+}
+
+static void sample_ticks(struct sni_rt *rt)
+{
+    for (int i = 0; i < rt->nworkers; i++)
+        rt->workers[i].seen_tick = sni_load_rlx(&rt->workers[i].run.tick);
+}
+
+static void tick(struct sni_worker *w)
+{
+    struct sni_rt *rt = w->own.rt;
+
+    fire_timers(rt);
+    if (sni_load_rlx(&rt->poll.waiting) != 0)
+        sni_poll_run(rt, 0);
+    trim(rt);
+}
+
+static struct sni_task *local(struct sni_worker *w)
+{
+    struct sni_task *t = sni_pick(w);
+
+    return t != &w->own.idle ? t : (t = w->own.lifo) ? (w->own.lifo = NULL, t) : sni_ring_take(w);
+}
+
+static struct sni_task *search_once(struct sni_worker *w)
+{
+    struct sni_task *t;
+
+    tick(w);
+    return (t = local(w)) || (t = take_injected(w->own.rt)) ? t : NULL;
+}
+
+/* Looks for work until there is some (NULL: the runtime stops). At most one worker is in the inner loop at a time. */
+static struct sni_task *search(struct sni_worker *w)
+{
+    struct sni_rt *rt = w->own.rt;
+    struct sni_task *t = NULL;
+
+    sni_spin_lock(&rt->idle.lock);
+    sni_store_seq(&rt->idle.searching, rt->idle.searching + 1);
+    sni_spin_unlock(&rt->idle.lock);
+    while (!t && !sni_load_acq(&rt->stopping)) {
+        int64_t end = 0;
+        bool only = sni_load_seq(&rt->idle.searching) == 1 && rt->nworkers > 1;
+        sample_ticks(rt);
+        for (int i = 0; only && i < SPINS && !t; i++) {
+            sni_pause();
+            if (sni_load_rlx(&rt->inject.n) != 0)
+                t = take_injected(rt);
+        }
+        while (!t && !(t = search_once(w)) && only && !(t = steal_round(w)) && !sni_load_acq(&rt->stopping)) {
+            int64_t now = sn_now();
+            if (end == 0)
+                end = now + SEARCH_NS;
+            /* With everyone else asleep there is nobody to steal from. */
+            if (now >= end || sni_load_seq(&rt->idle.sleeping) == (uint32_t)rt->nworkers - 1)
+                break;
+            uint32_t nap = SNI_AWAKE;
+            (void)sni_os_futex_wait(&nap, nap, sni_os_clock() + NAP_NS);
+        }
+        if (!t && !sni_load_acq(&rt->stopping))
+            go_to_sleep(w);
+    }
+    stop_searching(rt);
+    if (t && (backlog(w) != 0 || sni_load_rlx(&rt->inject.n) != 0))
+        sni_notify(rt); /* there is more: let the next one search */
+    return t;
+}
+
+/* --- the loop --- */
+
+void sni_worker_run(struct sni_worker *w)
+{
+    struct sni_rt *rt = w->own.rt;
+    uint32_t round = 0;
+
+    sni_tls_self = w;
+    w->altstack = sni_os_altstack_set();
+    sni_san_thread(w);
+    while (!sni_load_acq(&rt->stopping)) { /* pairs with the release in end_main */
+        struct sni_task *t = NULL;
+        tick(w);
+        if (++round % 4 == 0) /* neither the inject queue nor the oldest fresh task starves */
+            t = take_injected(rt);
+        else if (round % 4 == 2)
+            t = sni_deque_steal(&w->fresh);
+        if (!t && !(t = local(w)) && !(t = search(w)))
+            break;
+        sni_switch(w, &w->own.idle, t, sni_no_commit, NULL);
+    }
+    sni_os_altstack_drop(w->altstack);
+    sni_tls_self = NULL;
+    sni_store_rel(&w->exited, 1u); /* pairs with the acquire in stop_workers */
+}

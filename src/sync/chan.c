@@ -1,0 +1,281 @@
+/* Channels: a ring of values under a spin lock, and two queues of waiters. A value goes straight to a waiting receiver;
+ * a receiver that makes room moves the longest-waiting sender's value into the buffer, so that values and waiters are
+ * both served first come, first served. Wakes happen after unlock. */
+#include "sync/chan.h"
+
+#include "sched/alloc.h"
+#include "sched/park.h"
+#include "sennit/error.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { MAGIC = 0x6368616e, DEAD = 0x64656164 };
+
+static void describe(const void *object, char *buf, size_t size)
+{
+    const sn_rawchan *ch = object;
+
+    (void)snprintf(buf, size, "%llu (%zu of %zu values%s)", (unsigned long long)ch->id, ch->count, ch->cap,
+                   ch->closed ? ", closed" : "");
+}
+
+const struct sni_reason sni_chan_sending = { "sending to channel", describe };
+const struct sni_reason sni_chan_receiving = { "receiving from channel", describe };
+
+static inline void copy(void *to, const void *from, size_t size)
+{
+    if (sni_likely(size == 8))
+        memcpy(to, from, 8);
+    else if (size == 4)
+        memcpy(to, from, 4);
+    else if (size)
+        memcpy(to, from, size);
+}
+
+static inline void push_value(sn_rawchan *ch, const void *value)
+{
+    copy(ch->buf + ch->tail * ch->size, value, ch->size);
+    ch->tail = ch->tail + 1 == ch->cap ? 0 : ch->tail + 1;
+    ch->count++;
+}
+
+static inline void pop_value(sn_rawchan *ch, void *value)
+{
+    copy(value, ch->buf + ch->head * ch->size, ch->size);
+    ch->head = ch->head + 1 == ch->cap ? 0 : ch->head + 1;
+    ch->count--;
+}
+
+/* (L) The longest waiter that can be claimed leaves its queue; NULL if there is none. Nodes that another waker was
+ * faster with are dropped on the way: their owners find themselves out of the queue. */
+static inline struct sni_chan_node *claim_first(struct sni_link *queue)
+{
+    while (!sni_list_empty(queue)) {
+        struct sni_chan_node *n = sni_container(queue->next, struct sni_chan_node, link);
+        struct sni_wait *wait = n->wait;
+        sni_list_remove(&n->link);
+        if (sni_claim(wait, n->seq, (int32_t)n->index))
+            return n;
+    }
+    return NULL;
+}
+
+bool sni_chan_send_now(sn_rawchan *ch, const void *value, int *err, struct sni_wait **peer)
+{
+    struct sni_chan_node *n;
+
+    *peer = NULL;
+    *err = 0;
+    if (sni_unlikely(ch->closed)) {
+        *err = SN_ECLOSED;
+        return true;
+    }
+    if ((n = claim_first(&ch->receivers)) != NULL) {
+        copy(n->ptr, value, ch->size);
+        *peer = n->wait;
+        return true;
+    }
+    if (ch->count < ch->cap) {
+        push_value(ch, value);
+        return true;
+    }
+    return false;
+}
+
+bool sni_chan_recv_now(sn_rawchan *ch, void *value, int *err, struct sni_wait **peer)
+{
+    struct sni_chan_node *n;
+
+    *peer = NULL;
+    *err = 0;
+    if (ch->count > 0) {
+        pop_value(ch, value);
+        if (sni_unlikely(!sni_list_empty(&ch->senders)) && (n = claim_first(&ch->senders)) != NULL) {
+            push_value(ch, n->ptr);
+            *peer = n->wait;
+        }
+        return true;
+    }
+    if ((n = claim_first(&ch->senders)) != NULL) {
+        copy(value, n->ptr, ch->size);
+        *peer = n->wait;
+        return true;
+    }
+    if (sni_unlikely(ch->closed)) {
+        *err = SN_ECLOSED;
+        return true;
+    }
+    return false;
+}
+
+/* Woken by something else than a peer: takes the node out of its queue, if it is still there. */
+static void abandon(sn_rawchan *ch, struct sni_chan_node *n)
+{
+    sni_spin_lock(&ch->lock);
+    if (n->link.next)
+        sni_list_remove(&n->link);
+    sni_spin_unlock(&ch->lock);
+}
+
+int sn_rawchan_send(sn_ctx *ctx, sn_rawchan *ch, const void *value)
+{
+    struct sni_wait *wait = sni_wait_self(), *peer;
+    int r;
+
+    if (sni_unlikely(!ch || !wait))
+        return ch ? SN_ENOMEM : SN_EINVAL;
+    ctx = sni_ctx_resolve(ctx, wait);
+    if (sni_unlikely((r = sni_ctx_check(ctx)) != 0))
+        return r;
+    sni_spin_lock(&ch->lock);
+    if (sni_chan_send_now(ch, value, &r, &peer)) {
+        sni_spin_unlock(&ch->lock);
+        if (peer)
+            sni_ready(peer);
+        return r;
+    }
+    struct sni_chan_node n = { .wait = wait, .seq = sni_wait_seq(wait), .ptr = (void *)(uintptr_t)value };
+    sni_list_append(&ch->senders, &n.link);
+    r = sni_park(wait, ctx, &sni_chan_sending, ch, sni_commit_unlock, &ch->lock);
+    if (sni_likely(r == 0))
+        return 0;
+    if (r == SNI_CHOSEN_CLOSED)
+        return SN_ECLOSED;
+    abandon(ch, &n);
+    return r;
+}
+
+int sn_rawchan_recv(sn_ctx *ctx, sn_rawchan *ch, void *value)
+{
+    struct sni_wait *wait = sni_wait_self(), *peer;
+    int r;
+
+    if (sni_unlikely(!ch || !wait))
+        return ch ? SN_ENOMEM : SN_EINVAL;
+    ctx = sni_ctx_resolve(ctx, wait);
+    if (sni_unlikely((r = sni_ctx_check(ctx)) != 0))
+        return r;
+    sni_spin_lock(&ch->lock);
+    if (sni_chan_recv_now(ch, value, &r, &peer)) {
+        sni_spin_unlock(&ch->lock);
+        if (peer)
+            sni_ready(peer);
+        return r;
+    }
+    struct sni_chan_node n = { .wait = wait, .seq = sni_wait_seq(wait), .ptr = value };
+    sni_list_append(&ch->receivers, &n.link);
+    r = sni_park(wait, ctx, &sni_chan_receiving, ch, sni_commit_unlock, &ch->lock);
+    if (sni_likely(r == 0))
+        return 0;
+    if (r == SNI_CHOSEN_CLOSED)
+        return SN_ECLOSED;
+    abandon(ch, &n);
+    return r;
+}
+
+int sn_rawchan_try_send(sn_rawchan *ch, const void *value)
+{
+    struct sni_wait *peer;
+    int r;
+
+    if (!ch)
+        return SN_EINVAL;
+    sni_spin_lock(&ch->lock);
+    bool done = sni_chan_send_now(ch, value, &r, &peer);
+    sni_spin_unlock(&ch->lock);
+    if (done && peer)
+        sni_ready(peer);
+    return done ? r : SN_EAGAIN;
+}
+
+int sn_rawchan_try_recv(sn_rawchan *ch, void *value)
+{
+    struct sni_wait *peer;
+    int r;
+
+    if (!ch)
+        return SN_EINVAL;
+    sni_spin_lock(&ch->lock);
+    bool done = sni_chan_recv_now(ch, value, &r, &peer);
+    sni_spin_unlock(&ch->lock);
+    if (done && peer)
+        sni_ready(peer);
+    return done ? r : SN_EAGAIN;
+}
+
+static void claim_all(struct sni_link *queue, struct sni_wakes *wakes)
+{
+    while (!sni_list_empty(queue)) {
+        struct sni_chan_node *n = sni_container(queue->next, struct sni_chan_node, link);
+        struct sni_wait *wait = n->wait;
+        sni_list_remove(&n->link);
+        if (sni_claim(wait, n->seq, (int32_t)(n->index | SNI_CHOSEN_CLOSED)))
+            sni_wakes_add(wakes, wait);
+    }
+}
+
+void sn_rawchan_close(sn_rawchan *ch)
+{
+    struct sni_wakes wakes;
+
+    if (!ch)
+        return;
+    sni_wakes_init(&wakes);
+    sni_spin_lock(&ch->lock);
+    ch->closed = true;
+    claim_all(&ch->receivers, &wakes);
+    claim_all(&ch->senders, &wakes);
+    sni_spin_unlock(&ch->lock);
+    sni_wakes_ready(&wakes);
+}
+
+int sn_rawchan_make(sn_rawchan **out, size_t size, size_t cap)
+{
+    struct sni_rt *rt = sni_rt_self();
+    size_t bytes;
+
+    if (__builtin_mul_overflow(size, cap, &bytes) || __builtin_add_overflow(bytes, sizeof(sn_rawchan), &bytes))
+        return SN_EINVAL;
+    sn_rawchan *ch = sni_alloc(bytes);
+    if (!ch)
+        return SN_ENOMEM;
+    ch->magic = MAGIC;
+    ch->size = size;
+    ch->cap = cap;
+    ch->id = rt ? sni_add_rlx(&rt->next_id, (uint64_t)1) + 1 : 0;
+    sni_list_init(&ch->receivers);
+    sni_list_init(&ch->senders);
+    *out = ch;
+    return 0;
+}
+
+void sn_rawchan_free(sn_rawchan *ch)
+{
+    if (!ch)
+        return;
+    sni_spin_lock(&ch->lock); /* who had the last operation may not have let go of the lock yet */
+    sni_check(ch->magic == MAGIC, "sn_chan_free: not a channel, or freed already");
+    sni_check(sni_list_empty(&ch->receivers) && sni_list_empty(&ch->senders),
+              "sn_chan_free: somebody waits on channel %llu", (unsigned long long)ch->id);
+    ch->magic = DEAD;
+    sni_spin_unlock(&ch->lock);
+    sni_free(ch, sizeof *ch + ch->size * ch->cap);
+}
+
+size_t sn_rawchan_len(sn_rawchan *ch)
+{
+    size_t n;
+
+    if (!ch)
+        return 0;
+    sni_spin_lock(&ch->lock);
+    n = ch->count;
+    sni_spin_unlock(&ch->lock);
+    return n;
+}
+
+size_t sn_rawchan_cap(sn_rawchan *ch)
+{
+    return ch ? ch->cap : 0;
+}

@@ -1,0 +1,319 @@
+/* Select.
+ *
+ * First every case is tried on its own, in a random order (or in the array's, for the priority form): if one can happen at
+ * once, no more than one lock is held at any time. If none can: all channels are locked, in the order of their ids; all are
+ * tried once more; then a node goes into every queue, and the task parks. The commit arms contexts and the timer and
+ * unlocks the channels; the first waker claims the park with its case's index. Awake again, the task takes its nodes out
+ * of the other queues.
+ *
+ * A waker may come while commit still unlocks, and the cases are in the frame of the task that it wakes: the task first
+ * waits for `committed`, which is commit's last touch. */
+#include "sennit/select.h"
+
+#include "sched/choice.h"
+#include "sched/park.h"
+#include "sennit/error.h"
+#include "sennit/time.h"
+#include "sync/chan.h"
+
+/* What a case keeps in its private part. */
+struct part {
+    union {
+        struct sni_chan_node chan;
+        struct sni_ctx_node ctx;
+    };
+    uint32_t lock_order; /* of the array of cases: the k-th entry is the index of the k-th to lock */
+    uint32_t try_order;  /* likewise */
+};
+
+static_assert(sizeof(struct part) <= sizeof(((sn_case *)0)->sni_), "sn_case is too small");
+
+enum { MAX_CASES = 65535 };
+
+struct select {
+    sn_case *cases;
+    uint32_t n, nlocks;
+    struct sni_wait *wait;
+    uint64_t seq;
+    struct sni_timers *heap; /* NULL: no case is a time */
+    struct sni_timer timer;
+    uint32_t committed;      /* (a) */
+};
+
+static struct part *part(sn_case *c)
+{
+    return (struct part *)c->sni_;
+}
+
+static bool is_chan(const sn_case *c)
+{
+    return c->sni_kind == SNI_CASE_RECV || c->sni_kind == SNI_CASE_SEND;
+}
+
+static bool before(const sn_rawchan *a, const sn_rawchan *b)
+{
+    return a->id != b->id ? a->id < b->id : (uintptr_t)a < (uintptr_t)b; /* 0, without a runtime, is shared */
+}
+
+/* --- trying --- */
+
+static bool try_locked(sn_case *c, struct sni_wait **peer)
+{
+    return c->sni_kind == SNI_CASE_RECV ? sni_chan_recv_now(c->sni_object, c->sni_out, &c->err, peer)
+                                        : sni_chan_send_now(c->sni_object, c->sni_in, &c->err, peer);
+}
+
+static bool try_other(sn_case *c)
+{
+    switch (c->sni_kind) {
+    case SNI_CASE_CTX:
+        return (c->err = sni_ctx_check(c->sni_object)) != 0;
+    case SNI_CASE_TIME:
+        c->err = 0;
+        return c->sni_time <= sn_now();
+    case SNI_CASE_AFTER:
+        c->err = 0;
+        return c->sni_time <= 0;
+    default:
+        return false;
+    }
+}
+
+static bool try_one(sn_case *c)
+{
+    struct sni_wait *peer;
+
+    if (!is_chan(c))
+        return try_other(c);
+    sn_rawchan *ch = c->sni_object;
+    sni_spin_lock(&ch->lock);
+    bool done = try_locked(c, &peer);
+    sni_spin_unlock(&ch->lock);
+    if (done && peer)
+        sni_ready(peer);
+    return done;
+}
+
+/* The next index of a random permutation, made as far as it is needed (Fisher and Yates). */
+static uint32_t draw(sn_case *cases, uint32_t n, uint32_t i)
+{
+    uint32_t k = i + (n - i > 1 ? sni_choose(n - i) : 0);
+    uint32_t index = part(&cases[k])->try_order;
+
+    part(&cases[k])->try_order = part(&cases[i])->try_order;
+    part(&cases[i])->try_order = index;
+    return index;
+}
+
+static int try_fair(sn_case *cases, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        part(&cases[i])->try_order = i;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t k = draw(cases, n, i);
+        if (try_one(&cases[k]))
+            return (int)k;
+    }
+    return SN_EAGAIN;
+}
+
+static int try_in_order(sn_case *cases, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        part(&cases[i])->try_order = i;
+        if (try_one(&cases[i]))
+            return (int)i;
+    }
+    return SN_EAGAIN;
+}
+
+/* --- locks --- */
+
+/* Shell's sort: no memory, no recursion, and short arrays are the rule. */
+static void order_locks(struct select *s)
+{
+    sn_case *c = s->cases;
+    uint32_t gap = 1;
+
+    s->nlocks = 0;
+    for (uint32_t i = 0; i < s->n; i++)
+        if (is_chan(&c[i]))
+            part(&c[s->nlocks++])->lock_order = i;
+    while (gap < s->nlocks / 3)
+        gap = gap * 3 + 1;
+    for (; gap > 0; gap /= 3) {
+        for (uint32_t i = gap; i < s->nlocks; i++) {
+            uint32_t index = part(&c[i])->lock_order, k = i;
+            for (; k >= gap && before(c[index].sni_object, c[part(&c[k - gap])->lock_order].sni_object); k -= gap)
+                part(&c[k])->lock_order = part(&c[k - gap])->lock_order;
+            part(&c[k])->lock_order = index;
+        }
+    }
+}
+
+static sn_rawchan *lock_at(struct select *s, uint32_t k)
+{
+    return s->cases[part(&s->cases[k])->lock_order].sni_object;
+}
+
+static void lock_all(struct select *s)
+{
+    for (uint32_t k = 0; k < s->nlocks; k++)
+        if (k == 0 || lock_at(s, k) != lock_at(s, k - 1))
+            sni_spin_lock(&lock_at(s, k)->lock);
+}
+
+static void unlock_all(struct select *s)
+{
+    for (uint32_t k = s->nlocks; k-- > 0;)
+        if (k == 0 || lock_at(s, k) != lock_at(s, k - 1))
+            sni_spin_unlock(&lock_at(s, k)->lock);
+}
+
+/* --- waiting --- */
+
+static const struct sni_reason selecting = { "in a select", NULL };
+
+static void enqueue(struct select *s)
+{
+    for (uint32_t i = 0; i < s->n; i++) {
+        sn_case *c = &s->cases[i];
+        if (is_chan(c)) {
+            sn_rawchan *ch = c->sni_object;
+            void *ptr = c->sni_kind == SNI_CASE_RECV ? c->sni_out : (void *)(uintptr_t)c->sni_in;
+            part(c)->chan = (struct sni_chan_node){ .wait = s->wait, .seq = s->seq, .ptr = ptr, .index = i };
+            sni_list_append(c->sni_kind == SNI_CASE_RECV ? &ch->receivers : &ch->senders, &part(c)->chan.link);
+        } else if (c->sni_kind == SNI_CASE_CTX) {
+            sni_ctx_node_add(c->sni_object, &part(c)->ctx, s->wait, (int32_t)i);
+        }
+    }
+}
+
+static void commit_select(void *p)
+{
+    struct select *s = p;
+    struct sni_wait *wait = s->wait;
+    uint64_t seq = s->seq;
+    int32_t ended = -1;
+
+    for (uint32_t i = 0; i < s->n; i++) {
+        sn_case *c = &s->cases[i];
+        if (c->sni_kind == SNI_CASE_CTX) {
+            (void)sni_xchg_seq(&part(c)->ctx.armed, seq); /* Dekker: see sched/park.h */
+            if (sni_ctx_state_seq(c->sni_object) != 0)
+                ended = (int32_t)i;
+        }
+    }
+    if (s->heap)
+        sni_timer_add(s->heap, &s->timer);
+    unlock_all(s);
+    sni_store_rel(&s->committed, 1u); /* pairs with the acquire in wait_for_case; *s may be gone */
+    if (ended >= 0 && sni_claim(wait, seq, ended))
+        sni_ready(wait);
+}
+
+static void dequeue(struct select *s)
+{
+    lock_all(s);
+    for (uint32_t i = 0; i < s->n; i++)
+        if (is_chan(&s->cases[i]) && part(&s->cases[i])->chan.link.next)
+            sni_list_remove(&part(&s->cases[i])->chan.link);
+    unlock_all(s);
+    for (uint32_t i = 0; i < s->n; i++)
+        if (s->cases[i].sni_kind == SNI_CASE_CTX)
+            sni_ctx_node_remove(s->cases[i].sni_object, &part(&s->cases[i])->ctx);
+    if (s->heap)
+        (void)sni_timer_del(&s->timer);
+}
+
+/* Finds the earliest time among the cases and prepares the timer for it. */
+static int prepare_timer(struct select *s)
+{
+    int64_t now = 0;
+    struct sni_rt *rt = sni_rt_self();
+
+    for (uint32_t i = 0; i < s->n; i++) {
+        sn_case *c = &s->cases[i];
+        int64_t deadline = c->sni_time;
+        if (c->sni_kind != SNI_CASE_TIME && c->sni_kind != SNI_CASE_AFTER)
+            continue;
+        if (c->sni_kind == SNI_CASE_AFTER) {
+            now = now ? now : sn_now();
+            deadline = deadline > SN_FOREVER - now ? SN_FOREVER : now + deadline;
+        }
+        if (!s->heap) {
+            if (!rt)
+                return SN_ENOTRUNNING;
+            int r = sni_timer_reserve(rt, &s->heap);
+            if (r < 0)
+                return r;
+        } else if (deadline >= s->timer.deadline) {
+            continue;
+        }
+        s->timer = (struct sni_timer){ .deadline = deadline, .result = (int32_t)i, .wait = s->wait, .seq = s->seq };
+    }
+    return 0;
+}
+
+static int wait_for_case(sn_ctx *ctx, sn_case *cases, uint32_t n, struct sni_wait *wait)
+{
+    struct select s = { .cases = cases, .n = n, .wait = wait, .seq = sni_wait_seq(wait) };
+    struct sni_wait *peer;
+    int r;
+
+    if ((r = prepare_timer(&s)) < 0)
+        return r;
+    order_locks(&s);
+    lock_all(&s);
+    for (uint32_t k = 0; k < n; k++) { /* in the order of the first round */
+        uint32_t i = part(&cases[k])->try_order;
+        if (is_chan(&cases[i]) && try_locked(&cases[i], &peer)) {
+            unlock_all(&s);
+            if (peer)
+                sni_ready(peer);
+            return (int)i;
+        }
+    }
+    enqueue(&s);
+    r = sni_park(wait, ctx, &selecting, NULL, commit_select, &s);
+    while (!sni_load_acq(&s.committed)) /* pairs with the release in commit_select */
+        sni_pause();
+    dequeue(&s);
+    if (r < 0)
+        return r;
+    sn_case *chosen = &cases[r & ~SNI_CHOSEN_CLOSED];
+    chosen->err = r & SNI_CHOSEN_CLOSED ? SN_ECLOSED : chosen->sni_kind == SNI_CASE_CTX ? sn_ctx_err(chosen->sni_object) : 0;
+    return r & ~SNI_CHOSEN_CLOSED;
+}
+
+static int select_with(int (*attempt)(sn_case *, uint32_t), sn_ctx *ctx, sn_case *cases, size_t n)
+{
+    struct sni_wait *wait = sni_wait_self();
+    int r;
+
+    if (n > MAX_CASES)
+        return SN_EINVAL;
+    if (!wait)
+        return SN_ENOMEM;
+    ctx = sni_ctx_resolve(ctx, wait);
+    if ((r = sni_ctx_check(ctx)) != 0)
+        return r;
+    if ((r = attempt(cases, (uint32_t)n)) != SN_EAGAIN)
+        return r;
+    return wait_for_case(ctx, cases, (uint32_t)n, wait);
+}
+
+int sn_select(sn_ctx *ctx, sn_case *cases, size_t n)
+{
+    return select_with(try_fair, ctx, cases, n);
+}
+
+int sn_select_priority(sn_ctx *ctx, sn_case *cases, size_t n)
+{
+    return select_with(try_in_order, ctx, cases, n);
+}
+
+int sn_select_try(sn_case *cases, size_t n)
+{
+    return n > MAX_CASES ? SN_EINVAL : try_fair(cases, (uint32_t)n);
+}
