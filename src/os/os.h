@@ -35,6 +35,7 @@ void sni_os_thread_join(struct sni_os_thread *thread);
 int sni_os_cpu_count(void);      /* CPUs that this process may use, at least 1 */
 int sni_os_thread_count(void);   /* threads of this process, or a negative error */
 void sni_os_yield(void);
+void *sni_os_stack_bounds(size_t *size); /* the calling thread's stack: its lowest address */
 /* A slot that each thread has for itself; `at_exit` gets what is in it, if not NULL, when a thread ends. */
 void sni_os_slot_init(void (*at_exit)(void *));
 void *sni_os_slot_get(void);

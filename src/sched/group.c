@@ -26,7 +26,7 @@ struct group {
     sn_cleanup cleanup;
 };
 
-static_assert(sizeof(struct group) <= sizeof(sn_group), "sn_group is too small");
+_Static_assert(sizeof(struct group) <= sizeof(sn_group), "sn_group is too small");
 
 static struct group *inside(sn_group *g)
 {

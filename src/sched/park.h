@@ -23,6 +23,7 @@
 #include "sched/ctx.h"
 #include "sched/san.h"
 #include "sched/thread.h"
+#include "sennit/error.h"
 
 /* --- the ready ring: a bounded FIFO; the owner pushes, everyone takes by moving head --- */
 

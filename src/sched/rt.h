@@ -42,6 +42,8 @@ struct sni_worker {
         sn_ctx *free_ctx;         /* context records at hand */
         uint32_t nfree_ctx;
         struct sni_task idle;     /* the worker's own thread */
+        void *idle_stack;         /* its bounds, for sanitizers */
+        size_t idle_stack_size;
     } own;
     struct {
         alignas(64) uint32_t tick; /* (a) switches, written by the owner, sampled by thieves */
@@ -53,7 +55,7 @@ struct sni_worker {
     alignas(64) struct sni_timers timers;
     alignas(64) uint32_t sleep;   /* (a) futex: one of SNI_AWAKE... */
     struct sni_worker *next_idle; /* (rt->idle.lock) */
-    uint32_t seen_tick;           /* (searcher) */
+    uint32_t seen_tick;           /* (a) as a searcher saw it last; two may overlap, and guess badly once */
     struct sni_os_thread thread;  /* (c) */
     uint32_t exited;              /* (a) */
     void *altstack;               /* (c) */

@@ -24,12 +24,11 @@
 #include <sanitizer/common_interface_defs.h>
 #include <sanitizer/lsan_interface.h>
 
-void sni_san_idle_bounds(const void **bottom, size_t *size);
-
 static inline void sni_san_bounds(struct sni_worker *w, struct sni_task *t, const void **bottom, size_t *size)
 {
     if (t == &w->own.idle) {
-        sni_san_idle_bounds(bottom, size);
+        *bottom = w->own.idle_stack;
+        *size = w->own.idle_stack_size;
         return;
     }
     *size = w->own.rt->stacks.size - SNI_STACK_GUARD;
@@ -54,7 +53,7 @@ static inline void sni_san_after(struct sni_worker *w)
 
 static inline void sni_san_thread(struct sni_worker *w)
 {
-    (void)w;
+    w->own.idle_stack = sni_os_stack_bounds(&w->own.idle_stack_size);
 }
 
 static inline void sni_san_stack_freed(char *low, size_t size)

@@ -24,7 +24,7 @@ struct top {
     uint64_t bit;
 };
 
-static_assert(sizeof(struct top) <= SNI_STACK_TOP, "the top must leave the stack aligned");
+_Static_assert(sizeof(struct top) <= SNI_STACK_TOP, "the top must leave the stack aligned");
 
 void sni_stacks_init(struct sni_rt *rt, size_t size)
 {

@@ -26,7 +26,7 @@ struct sni_task {
     bool failing;         /* (o) inside sn_fail */
 };
 
-static_assert(sizeof(struct sni_task) <= 256, "a parked task is to cost little more than its stack's page");
+_Static_assert(sizeof(struct sni_task) <= 256, "a parked task is to cost little more than its stack's page");
 
 #define sni_task_of(w) sni_container((w), struct sni_task, wait)
 

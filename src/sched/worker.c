@@ -14,6 +14,7 @@
  *
  * No work is lost between a push and a worker going to sleep: what is in a ring or deque is run by its owner; the inject
  * queue has no owner, and there both sides are sequentially consistent (see sni_inject and go_to_sleep). */
+#include "base/rng.h"
 #include "sched/alloc.h"
 #include "sched/park.h"
 #include "sched/report.h"
@@ -270,7 +271,7 @@ static struct sni_task *steal_ring(struct sni_worker *w, struct sni_worker *v)
     return first;
 }
 
-/* One round over the others. `patient`: only from those who fell behind since the last round. */
+/* One round over the others, but only from those who fell behind since the last. */
 static struct sni_task *steal_round(struct sni_worker *w)
 {
     struct sni_rt *rt = w->own.rt;
@@ -283,8 +284,8 @@ static struct sni_task *steal_round(struct sni_worker *w)
         if (v == w || (waiting = backlog(v)) == 0)
             continue;
         tick = sni_load_rlx(&v->run.tick);
-        uint32_t done = tick - v->seen_tick;
-        v->seen_tick = tick;
+        uint32_t done = tick - sni_load_rlx(&v->seen_tick);
+        sni_store_rlx(&v->seen_tick, tick);
         if (done >= waiting)
             continue; /* its owner is faster than we are */
         if ((t = steal_ring(w, v)) || (t = sni_deque_steal(&v->fresh)))
@@ -296,7 +297,7 @@ static struct sni_task *steal_round(struct sni_worker *w)
 static void sample_ticks(struct sni_rt *rt)
 {
     for (int i = 0; i < rt->nworkers; i++)
-        rt->workers[i].seen_tick = sni_load_rlx(&rt->workers[i].run.tick);
+        sni_store_rlx(&rt->workers[i].seen_tick, sni_load_rlx(&rt->workers[i].run.tick));
 }
 
 static void tick(struct sni_worker *w)

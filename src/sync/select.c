@@ -26,7 +26,7 @@ struct part {
     uint32_t try_order;  /* likewise */
 };
 
-static_assert(sizeof(struct part) <= sizeof(((sn_case *)0)->sni_), "sn_case is too small");
+_Static_assert(sizeof(struct part) <= sizeof(((sn_case *)0)->sni_), "sn_case is too small");
 
 enum { MAX_CASES = 65535 };
 

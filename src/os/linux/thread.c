@@ -69,6 +69,19 @@ void sni_os_yield(void)
     (void)sched_yield();
 }
 
+void *sni_os_stack_bounds(size_t *size)
+{
+    pthread_attr_t attr;
+    void *low = NULL;
+
+    *size = 0;
+    if (pthread_getattr_np(pthread_self(), &attr) == 0) {
+        (void)pthread_attr_getstack(&attr, &low, size);
+        (void)pthread_attr_destroy(&attr);
+    }
+    return low;
+}
+
 static pthread_key_t slot;
 static pthread_once_t slot_once = PTHREAD_ONCE_INIT;
 static void (*slot_exit)(void *);

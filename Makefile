@@ -1,0 +1,52 @@
+# The front door. `make` builds, `make run` shows the main job, `make test` runs every test that needs no special build.
+#
+# Everything is built by CMake below build/; nothing is installed but by scripts/install-deps, which says what it does.
+
+BUILD   ?= build/release
+CMAKE   ?= cmake
+JOBS    ?= $(shell nproc)
+SN_SLOW ?= 1
+
+.PHONY: all run test asan tsan debug portable lint bench help clean deps clang-deps
+
+all: $(BUILD)/build.ninja ## build the library, the command, tests, examples and benchmarks
+	@$(CMAKE) --build $(BUILD) --parallel $(JOBS)
+
+deps:
+	@scripts/install-deps cmake ninja-build gcc g++
+
+clang-deps:
+	@scripts/install-deps cmake ninja-build clang libclang-rt-14-dev
+
+$(BUILD)/build.ninja: CMakeLists.txt | deps
+	@mkdir -p $(dir $(BUILD)) && SN_SLOW=$(SN_SLOW) $(CMAKE) -S . -B $(BUILD) -G Ninja $(FLAGS) > $(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }
+
+run: all ## run the main job on real input: checksums of the machine's C headers
+	@scripts/run-demo $(BUILD)/sennit
+
+test: all ## run every test that needs no special build
+	@SN_SLOW=$(SN_SLOW) scripts/run-tests $(BUILD) $(JOBS)
+
+debug: clang-deps ## clang, with internal assertions
+	@$(MAKE) test BUILD=build/debug FLAGS="-DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DSN_DEBUG=ON -DCMAKE_C_FLAGS=-Werror"
+
+asan: clang-deps ## AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer
+	@SN_SLOW=4 $(MAKE) test BUILD=build/asan FLAGS="-DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DSN_DEBUG=ON -DSN_SANITIZE=address,undefined"
+
+tsan: clang-deps ## ThreadSanitizer
+	@SN_SLOW=8 $(MAKE) test BUILD=build/tsan FLAGS="-DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DSN_SANITIZE=thread"
+
+portable: ## the portable stack switch
+	@$(MAKE) test BUILD=build/portable FLAGS="-DSN_PORTABLE=ON -DSN_DEBUG=ON"
+
+lint: ## layers, forbidden words, snippets
+	@scripts/lint
+
+bench: all ## every benchmark, one line of JSON each
+	@for b in $(BUILD)/bench/*_bench; do $$b; done
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+clean: ## remove everything that was built
+	@rm -rf build

@@ -1,0 +1,101 @@
+/* Tests: TEST(name) { ... } functions in a program; the program runs the one it is told, CTest calls it for each.
+ *
+ * A check that fails prints where and aborts, whichever task or thread it fails on. TEST must start in column 0: the
+ * build lists the cases by reading the file. */
+#ifndef SN_TEST_H
+#define SN_TEST_H
+
+#include <sennit.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct test {
+    const char *name;
+    void (*fn)(void);
+    struct test *next;
+};
+
+static struct test *tests;
+
+#define TEST(name)                                                              \
+    static void test_##name(void);                                              \
+    __attribute__((constructor)) static void add_##name(void)                   \
+    {                                                                           \
+        static struct test t = { #name, test_##name, NULL };                    \
+        t.next = tests;                                                         \
+        tests = &t;                                                             \
+    }                                                                           \
+    static void test_##name(void)
+
+#define CHECK(cond)                                                             \
+    do {                                                                        \
+        if (!(cond)) {                                                          \
+            fprintf(stderr, "%s:%d: failed: %s\n", __FILE__, __LINE__, #cond);  \
+            abort();                                                            \
+        }                                                                       \
+    } while (0)
+
+#define CHECK_EQ(got, want)                                                                    \
+    do {                                                                                       \
+        int64_t got_ = (int64_t)(got), want_ = (int64_t)(want);                                \
+        if (got_ != want_) {                                                                   \
+            fprintf(stderr, "%s:%d: %s is %" PRId64 " (%s), not %" PRId64 "\n", __FILE__,      \
+                    __LINE__, #got, got_, got_ < 0 ? sn_error_string((int)got_) : "", want_);  \
+            abort();                                                                           \
+        }                                                                                      \
+    } while (0)
+
+/* Runs fn as the main task under 1, 2 and 8 workers; it must return 0. */
+static inline void run_each(sn_fn *fn, void *arg)
+{
+    static const int workers[] = { 1, 2, 8 };
+    for (size_t i = 0; i < sizeof workers / sizeof *workers; i++)
+        CHECK_EQ(sn_run(fn, arg, &(sn_run_opts){ .workers = workers[i] }), 0);
+}
+
+/* Runs fn in a child process; it must die by a signal (or exit) with `text` in what it writes to standard error. */
+static inline void check_dies(void (*fn)(void), const char *text)
+{
+    static char out[65536];
+    size_t n = 0;
+    ssize_t k;
+    int fds[2], status;
+
+    CHECK(pipe(fds) == 0);
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        (void)dup2(fds[1], 2);
+        (void)close(fds[0]);
+        fn();
+        _exit(0);
+    }
+    (void)close(fds[1]);
+    while (n < sizeof out - 1 && (k = read(fds[0], out + n, sizeof out - 1 - n)) > 0)
+        n += (size_t)k;
+    out[n] = '\0';
+    (void)close(fds[0]);
+    CHECK(waitpid(pid, &status, 0) == pid);
+    if ((WIFEXITED(status) && WEXITSTATUS(status) == 0) || !strstr(out, text)) {
+        fprintf(stderr, "expected to die with \"%s\"; status %d, printed:\n%s\n", text, status, out);
+        abort();
+    }
+}
+
+int main(int argc, char **argv)
+{
+    for (struct test *t = tests; t; t = t->next)
+        if (argc < 2 || strcmp(argv[1], t->name) == 0) {
+            t->fn();
+            if (argc >= 2)
+                return 0;
+        }
+    return argc >= 2; /* asked for one that is not here */
+}
+
+#endif
