@@ -36,8 +36,9 @@ int sni_os_cpu_count(void);      /* CPUs that this process may use, at least 1 *
 int sni_os_thread_count(void);   /* threads of this process, or a negative error */
 void sni_os_yield(void);
 void *sni_os_stack_bounds(size_t *size); /* the calling thread's stack: its lowest address */
-/* A slot that each thread has for itself; `at_exit` gets what is in it, if not NULL, when a thread ends. */
-void sni_os_slot_init(void (*at_exit)(void *));
+/* A slot that each thread has for itself; sni_thread_exit, defined by the caller of these, gets what is in it, if not
+ * NULL, when the thread ends. */
+void sni_thread_exit(void *value);
 void *sni_os_slot_get(void);
 int sni_os_slot_set(void *value);
 

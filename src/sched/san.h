@@ -73,11 +73,6 @@ static inline void sni_san_stack_gone(char *low, size_t size)
 
 #else
 
-static inline void sni_san_stack_freed(char *low, size_t size)
-{
-    (void)low, (void)size;
-}
-
 static inline void sni_san_stack_made(char *low, size_t size)
 {
     (void)low, (void)size;
@@ -94,8 +89,9 @@ static inline void sni_san_thread(struct sni_worker *w)
     w->own.idle.san = __tsan_get_current_fiber();
 }
 
-/* A fibre per stack, kept at the stack's upper end; the idle task's is its thread's own. */
-static inline void sni_san_before(struct sni_worker *w, struct sni_task *from, struct sni_task *to)
+/* A fibre per bound stack, kept at the stack's upper end; the idle task's is its thread's own. Always inline: a
+ * function's entry and exit must fall on one fibre. */
+__attribute__((always_inline)) static inline void sni_san_before(struct sni_worker *w, struct sni_task *from, struct sni_task *to)
 {
     (void)from;
     if (to == &w->own.idle) {
@@ -113,12 +109,19 @@ static inline void sni_san_after(struct sni_worker *w)
     (void)w;
 }
 
-static inline void sni_san_stack_gone(char *low, size_t size)
+/* A task that leaves its stack leaves entries on the fibre's shadow stack: the next one gets a new fibre. */
+static inline void sni_san_stack_freed(char *low, size_t size)
 {
-    void **fiber = (void **)(low + size - SNI_STACK_TOP);
+    void **fiber = (void **)(low + size);
 
     if (*fiber)
         __tsan_destroy_fiber(*fiber);
+    *fiber = NULL;
+}
+
+static inline void sni_san_stack_gone(char *low, size_t size)
+{
+    (void)low, (void)size;
 }
 #else
 static inline void sni_san_thread(struct sni_worker *w)
@@ -134,6 +137,11 @@ static inline void sni_san_before(struct sni_worker *w, struct sni_task *from, s
 static inline void sni_san_after(struct sni_worker *w)
 {
     (void)w;
+}
+
+static inline void sni_san_stack_freed(char *low, size_t size)
+{
+    (void)low, (void)size;
 }
 
 static inline void sni_san_stack_gone(char *low, size_t size)

@@ -104,7 +104,7 @@ static char *take_one(struct sni_stacks *s)
     slab->free &= slab->free - 1;
     if (slab->dirty >> k & 1) {
         slab->dirty &= ~((uint64_t)1 << k);
-        s->dirty--;
+        sni_store_rlx(&s->dirty, s->dirty - 1);
     }
     if (!slab->free) {
         s->some = slab->next;
@@ -139,7 +139,7 @@ static void flush(struct sni_worker *w)
         struct sni_stack_slab *slab = top->slab;
         slab->free |= top->bit;
         slab->dirty |= top->bit;
-        s->dirty++;
+        sni_store_rlx(&s->dirty, s->dirty + 1);
         if (!slab->listed) {
             slab->listed = true;
             slab->next = s->some;
@@ -183,7 +183,7 @@ void sni_stacks_trim(struct sni_rt *rt)
                 sni_os_discard(slab->base + (size_t)__builtin_ctzll(m) * s->size + SNI_STACK_GUARD,
                                s->size - SNI_STACK_GUARD);
         }
-        s->dirty -= (size_t)__builtin_popcountll(idle);
+        sni_store_rlx(&s->dirty, s->dirty - (size_t)__builtin_popcountll(idle));
         slab->dirty = 0;
         sni_spin_unlock(&s->lock);
     }

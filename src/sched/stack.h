@@ -24,7 +24,7 @@ struct sni_stacks {
     struct sni_stack_slab **slabs;        /* (lock) sorted by nothing; index is the slab's own number */
     size_t n, room;                       /* (lock) */
     struct sni_stack_slab *some;          /* (lock) slabs with a free stack */
-    size_t dirty;                         /* (a) free stacks that may hold memory */
+    size_t dirty;                         /* (a) free stacks that may hold memory; written under lock */
 };
 
 /* The upper end of a stack, or NULL if there is no memory. put: may be called on the very stack's next context. */

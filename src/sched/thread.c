@@ -16,7 +16,7 @@ static struct {
     struct thread *free;
 } pool;
 
-static void on_thread_exit(void *p)
+void sni_thread_exit(void *p)
 {
     struct thread *t = p;
 
@@ -30,7 +30,6 @@ struct sni_wait *sni_thread_wait(void)
 {
     struct thread *t;
 
-    sni_os_slot_init(on_thread_exit);
     if ((t = sni_os_slot_get()) != NULL)
         return &t->wait;
     sni_spin_lock(&pool.lock);
@@ -44,7 +43,7 @@ struct sni_wait *sni_thread_wait(void)
     if (t->wait.seq == 0)
         t->wait.seq = 1; /* zero means unarmed */
     if (sni_os_slot_set(t) < 0) {
-        on_thread_exit(t);
+        sni_thread_exit(t);
         return NULL;
     }
     return &t->wait;

@@ -84,21 +84,16 @@ void *sni_os_stack_bounds(size_t *size)
 
 static pthread_key_t slot;
 static pthread_once_t slot_once = PTHREAD_ONCE_INIT;
-static void (*slot_exit)(void *);
 
 static void make_slot(void)
 {
-    sni_check(pthread_key_create(&slot, slot_exit) == 0, "out of thread-specific keys");
+    sni_check(pthread_key_create(&slot, sni_thread_exit) == 0, "out of thread-specific keys");
 }
 
-void sni_os_slot_init(void (*at_exit)(void *))
-{
-    slot_exit = at_exit;
-    (void)pthread_once(&slot_once, make_slot);
-}
 
 void *sni_os_slot_get(void)
 {
+    (void)pthread_once(&slot_once, make_slot);
     return pthread_getspecific(slot);
 }
 
