@@ -227,7 +227,7 @@ static int long_work(sn_ctx *ctx, void *arg)
     (void)arg;
     sn_group_init(&g, ctx);
     for (int i = 0; i < 40; i++)
-        CHECK_EQ(sn_group_go(&g, spin_ms, &(int){ 1 }), 0);
+        CHECK_EQ(sn_group_go_copy(&g, spin_ms, &(int){ 1 }), 0);
     return sn_group_wait(&g);
 }
 

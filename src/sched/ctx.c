@@ -120,8 +120,9 @@ static void release(sn_ctx *ctx)
 
 /* --- the end of a context --- */
 
-/* Ends one context: claims its waiters into `wakes`, puts its children, retained, before `*work`. */
-static void end_one(sn_ctx *ctx, int err, int cause, struct sni_wakes *wakes, sn_ctx **work)
+/* Ends one context: claims its waiters into `wakes`, moves its children, retained, to `work`, by the link that was in its
+ * own list: once out of it, that is nobody else's. */
+static void end_one(sn_ctx *ctx, int err, int cause, struct sni_wakes *wakes, struct sni_link *work)
 {
     sni_spin_lock(&ctx->lock);
     if (sni_load_rlx(&ctx->state) < 0) {
@@ -140,10 +141,8 @@ static void end_one(sn_ctx *ctx, int err, int cause, struct sni_wakes *wakes, sn
         sn_ctx *child = sni_container(ctx->children.next, sn_ctx, sibling);
         sni_list_remove(&child->sibling);
         child->in_parent = false;
-        if (try_retain(child)) { /* fails for one whose last reference is just going: nobody can be waiting on it */
-            child->next = *work;
-            *work = child;
-        }
+        if (try_retain(child)) /* fails for one whose last reference is just going: nobody can be waiting on it */
+            sni_list_append(work, &child->sibling);
     }
     sni_spin_unlock(&ctx->lock);
 }
@@ -151,20 +150,22 @@ static void end_one(sn_ctx *ctx, int err, int cause, struct sni_wakes *wakes, sn
 void sni_ctx_end(sn_ctx *ctx, int err, int cause)
 {
     struct sni_wakes wakes;
-    sn_ctx *work = ctx;
+    struct sni_link work;
 
     if (ctx->endless || sni_load_rlx(&ctx->state) < 0)
         return;
     sni_wakes_init(&wakes);
+    sni_list_init(&work);
     retain(ctx);
-    ctx->next = NULL;
-    while (work) {
-        sn_ctx *one = work;
-        work = one->next;
-        end_one(one, err, cause, &wakes, &work);
-        if (one->timer.heap && sni_timer_del(&one->timer))
-            release(one); /* the timer's reference */
-        release(one);
+    for (;;) {
+        end_one(ctx, err, cause, &wakes, &work);
+        if (sni_timer_del(&ctx->timer))
+            release(ctx); /* the timer's reference */
+        release(ctx);
+        if (sni_list_empty(&work))
+            break;
+        ctx = sni_container(work.next, sn_ctx, sibling);
+        sni_list_remove(&ctx->sibling);
     }
     sni_wakes_ready(&wakes);
 }
@@ -335,9 +336,15 @@ int sn_ctx_with_deadline(sn_ctx **out, sn_ctx *parent, int64_t deadline)
             sn_ctx_free(ctx);
             return r;
         } else {
-            ctx->timer = (struct sni_timer){ .deadline = deadline, .fn = deadline_passed, .arg = ctx };
+            ctx->timer.deadline = deadline;
+            ctx->timer.wait = NULL;
+            ctx->timer.fn = deadline_passed;
+            ctx->timer.arg = ctx;
             retain(ctx);
             sni_timer_add(heap, &ctx->timer);
+            /* The parent may have ended it before the timer was there to be taken out. */
+            if (sni_ctx_check(ctx) != 0 && sni_timer_del(&ctx->timer))
+                release(ctx);
         }
     }
     *out = ctx;

@@ -32,12 +32,12 @@ struct sn_ctx {
     sn_ctx *parent;           /* (c) with a reference once not lazy */
     struct sni_rt *rt;        /* (c) where its timer runs; NULL: made without a runtime */
     struct sni_link children; /* (L) */
-    struct sni_link sibling;  /* (parent L) */
+    struct sni_link sibling;  /* (parent L) in its parent's list; then a canceller's, in its work list */
     struct sni_link waiters;  /* (L) */
     const void *key, *value;  /* (c) */
     int64_t deadline;         /* (c) */
     struct sni_timer timer;   /* while armed it holds a reference */
-    sn_ctx *next;             /* in a canceller's work list, or a worker's list of free records */
+    sn_ctx *next;             /* in a worker's list of free records */
 };
 
 int sni_ctx_check_slow(sn_ctx *ctx);

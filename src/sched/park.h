@@ -142,30 +142,42 @@ static inline void sni_switch(struct sni_worker *w, struct sni_task *from, struc
 
 /* --- park --- */
 
-/* Arms the wait, lets the object go, and gives up if the context ended meanwhile. Runs on the next context. */
+/* A park that the end of a context may claim. It lives in the parked frame, which a claim that comes right after arming
+ * may wake while commit still works with it: so the frame waits for `held` to be 0, which is commit's last touch. */
 struct sni_armed {
     struct sni_wait *wait;
     uint64_t seq;
     sn_ctx *ctx;
     sni_commit_fn *commit;
     void *arg;
+    uint32_t held; /* (a) 1 until commit is through */
 };
 
+/* Arms the wait, lets the object go, and gives up if the context ended meanwhile. Runs on the next context. */
 static inline void sni_commit_armed(void *p)
 {
-    struct sni_armed a = *(struct sni_armed *)p; /* on the parked stack: gone once commit has run */
+    struct sni_armed *a = p;
+    struct sni_wait *wait = a->wait;
+    uint64_t seq = a->seq;
 
-    (void)sni_xchg_seq(&a.wait->node.armed, a.seq);   /* Dekker: see the top of this file */
-    int err = sni_ctx_state_seq(a.ctx);
-    a.commit(a.arg);
-    if (sni_unlikely(err != 0) && sni_claim(a.wait, a.seq, err)) /* a stale seq fails: the wait is type-stable */
-        sni_ready(a.wait);
+    (void)sni_xchg_seq(&wait->node.armed, seq); /* Dekker: see the top of this file */
+    int err = sni_ctx_state_seq(a->ctx);
+    a->commit(a->arg);
+    sni_store_rel(&a->held, 0u); /* pairs with the acquire in sni_await_commit; *a may be gone now */
+    if (sni_unlikely(err != 0) && sni_claim(wait, seq, err)) /* a stale seq fails: the wait is type-stable */
+        sni_ready(wait);
+}
+
+static inline void sni_await_commit(struct sni_armed *a)
+{
+    while (sni_unlikely(sni_load_acq(&a->held) != 0)) /* pairs with the release in sni_commit_armed */
+        sni_spin_wait(&a->held);
 }
 
 static inline int32_t sni_park(struct sni_wait *wait, sn_ctx *ctx, const struct sni_reason *reason, const void *object,
                                sni_commit_fn *commit, void *arg)
 {
-    struct sni_armed armed = { wait, sni_wait_seq(wait), ctx, commit, arg };
+    struct sni_armed armed = { wait, sni_wait_seq(wait), ctx, commit, arg, 1 };
 
     wait->reason = reason;
     wait->object = object;
@@ -178,6 +190,7 @@ static inline int32_t sni_park(struct sni_wait *wait, sn_ctx *ctx, const struct 
         if (sni_unlikely(wait->joined != ctx))
             sni_ctx_join(wait, ctx);
         sni_switch(w, sni_task_of(wait), sni_pick(w), sni_commit_armed, &armed);
+        sni_await_commit(&armed);
     }
     return wait->result;
 }

@@ -1,6 +1,7 @@
 #include "sched/report.h"
 
 #include "base/check.h"
+#include "sched/san.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -106,7 +107,7 @@ void sni_report_deadlock(struct sni_rt *rt)
     if (rt->opts.deadlock == SN_DEADLOCK_AUTO) {
         if (rt->embedded)
             return; /* the program's own threads may do anything at any time */
-        int others = sni_os_thread_count() - rt->nworkers;
+        int others = sni_os_thread_count() - rt->nworkers - SNI_SAN_THREADS;
         fatal = others <= 0;
         if (!fatal)
             return; /* a thread that is not ours may still send or close */

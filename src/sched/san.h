@@ -15,8 +15,10 @@
 /* A sanitizer may keep something at the upper end of a free stack. */
 #ifdef SNI_TSAN
 #define SNI_SAN_KEEPS_STACKS 1
+#define SNI_SAN_THREADS      1 /* threads of its own */
 #else
 #define SNI_SAN_KEEPS_STACKS 0
+#define SNI_SAN_THREADS      0
 #endif
 
 #ifdef SNI_ASAN

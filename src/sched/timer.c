@@ -51,7 +51,7 @@ static void take_out(struct sni_timers *h, struct sni_timer *t)
     struct sni_timer_slot last = h->slots[--h->n];
     uint32_t i = t->index;
 
-    t->heap = NULL;
+    t->index = SNI_TIMER_OUT;
     if (last.timer != t) {
         if (i > 0 && h->slots[(i - 1) / 4].deadline > last.deadline)
             sift_up(h, i, last);
@@ -95,7 +95,7 @@ void sni_timer_add(struct sni_timers *h, struct sni_timer *t)
 
     sni_spin_lock(&h->lock);
     sni_check(h->n < h->room, "internal error: a timer without a reservation");
-    t->heap = h;
+    sni_store_rel(&t->heap, h); /* pairs with the acquire in sni_timer_del */
     sift_up(h, h->n++, (struct sni_timer_slot){ t->deadline, t });
     bool first = h->slots[0].timer == t;
     publish_first(h);
@@ -106,13 +106,13 @@ void sni_timer_add(struct sni_timers *h, struct sni_timer *t)
 
 bool sni_timer_del(struct sni_timer *t)
 {
-    struct sni_timers *h = t->heap;
+    struct sni_timers *h = sni_load_acq(&t->heap); /* pairs with the release in sni_timer_add */
     bool mine;
 
     if (!h)
         return false;
     sni_spin_lock(&h->lock);
-    if ((mine = t->heap != NULL))
+    if ((mine = t->index != SNI_TIMER_OUT))
         take_out(h, t);
     sni_spin_unlock(&h->lock);
     return mine;

@@ -8,6 +8,8 @@
 struct sni_worker;
 struct sni_rt;
 
+enum { SNI_TIMER_OUT = UINT32_MAX };
+
 struct sni_timer;
 struct sni_timer_slot {
     int64_t deadline;
@@ -25,8 +27,8 @@ struct sni_timers {
  * fn(arg) on some worker, with no lock held. */
 struct sni_timer {
     int64_t deadline;
-    struct sni_timers *heap; /* where it is; NULL: in none. (heap lock) but for the owner's first write */
-    uint32_t index;          /* (heap lock) */
+    struct sni_timers *heap; /* (a) where it was added; NULL: nowhere yet */
+    uint32_t index;          /* (heap lock) place in the heap; SNI_TIMER_OUT: taken out */
     int32_t result;
     struct sni_wait *wait;
     uint64_t seq;
@@ -39,7 +41,8 @@ struct sni_timer {
 int sni_timer_reserve(struct sni_rt *rt, struct sni_timers **out);
 void sni_timer_add(struct sni_timers *heap, struct sni_timer *timer);
 
-/* True if the timer was taken out before it was due. False: it has fired, or its fn is about to be called. */
+/* True if the timer was taken out before it was due. False: it has fired, or its fn is about to be called, or it was never
+ * added. After it nobody else touches the timer's memory (its fn's argument is the fn's affair). */
 bool sni_timer_del(struct sni_timer *timer);
 
 /* Fires what is due in one heap. The caller holds no lock. */
