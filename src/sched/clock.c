@@ -34,15 +34,34 @@ static int64_t at(const struct rate *r, uint64_t ticks)
     return r->ns + (int64_t)(((unsigned __int128)(ticks - r->ticks) * r->per_tick) >> 32);
 }
 
+/* Reads both clocks at one moment, as nearly as can be had: the counter is read before, so that time computed from the pair
+ * is never behind the system clock, from which we come. */
+static void read_both(uint64_t *ticks, int64_t *ns)
+{
+    uint64_t least = UINT64_MAX;
+
+    for (int i = 0; i < 5; i++) { /* an interruption in the middle of one shows as a longer span */
+        uint64_t before = sni_os_ticks();
+        int64_t now = sni_os_clock();
+        uint64_t span = sni_os_ticks() - before;
+        if (span < least) {
+            least = span;
+            *ticks = before;
+            *ns = now;
+        }
+    }
+}
+
 static void measure(void)
 {
+    uint64_t ticks = 0;
+    int64_t ns = 0;
     uint32_t stage = sni_load_acq(&clk.stage);
 
     if (stage > SPANS || sni_xchg_acq(&clk.busy, 1u) != 0)
         return;
     stage = sni_load_rlx(&clk.stage);
-    int64_t ns = sni_os_clock();
-    uint64_t ticks = sni_os_ticks();
+    read_both(&ticks, &ns);
     if (stage == 0) {
         clk.ticks0 = ticks;
         clk.ns0 = ns;

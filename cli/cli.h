@@ -1,0 +1,15 @@
+/* The sennit command: what its files share. */
+#ifndef CLI_H
+#define CLI_H
+
+#include <sennit.h>
+
+enum { CLI_OWN_ERROR = 255, CLI_INTERRUPTED = 130 };
+
+/* One clear line on standard error, "sennit run: ...". */
+void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Subcommands; argv[0] is the subcommand's name. They return the exit code. */
+int run_main(int argc, char **argv);
+
+#endif

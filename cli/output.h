@@ -1,0 +1,21 @@
+/* What a job prints: kept until the job is over, a little in memory, more in a file without a name. */
+#ifndef CLI_OUTPUT_H
+#define CLI_OUTPUT_H
+
+#include "cli.h"
+
+struct output {
+    char *buf;
+    size_t n, room;
+    int64_t spilled; /* bytes in the file */
+    int file;        /* descriptor plus 1; 0: none */
+};
+
+/* Appends everything that comes out of fd until its end. 0 or an error. */
+int output_collect(sn_ctx *ctx, struct output *o, int fd);
+
+/* Writes it all to fd and frees it. 0 or an error; it is freed in any case. */
+int output_print(sn_ctx *ctx, struct output *o, int fd);
+void output_free(struct output *o);
+
+#endif
