@@ -71,7 +71,7 @@ int input_next(sn_ctx *ctx, struct input *in, char **out)
     }
     for (;;) {
         size_t have = in->end - in->start;
-        char *from = in->buf + in->start;
+        char *from = in->buf ? in->buf + in->start : in->buf;
         char *stop = have > searched ? memchr(from + searched, in->o->nul ? '\0' : '\n', have - searched) : NULL;
         if (stop) {
             in->start += (size_t)(stop - from) + 1;
