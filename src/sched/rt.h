@@ -61,6 +61,8 @@ struct sni_worker {
     void *altstack;               /* (c) */
 };
 
+struct sni_task_chunk;
+
 struct sni_rt {
     int nworkers;                 /* (c) */
     struct sni_worker *workers;   /* (c) */
@@ -72,10 +74,10 @@ struct sni_rt {
     struct sni_poll poll;
     struct {
         struct sni_spin lock;
-        struct sni_task *free;    /* (lock) */
-        size_t nfree;
-        char **slabs;             /* (lock) 1,024 records each */
-        size_t nslabs, room;
+        struct sni_task_chunk **chunks; /* (lock) */
+        size_t nchunks, room;           /* (lock) */
+        struct sni_task_chunk *some;    /* (lock) those with a free record */
+        uint32_t idle;                  /* (a) a slab has become free: there may be memory to give back */
     } tasks;
     struct {                      /* tasks readied by threads that are no workers, or that found a ring full */
         struct sni_spin lock;

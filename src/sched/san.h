@@ -63,19 +63,19 @@ static inline void sni_san_stack_freed(char *low, size_t size)
     __asan_unpoison_memory_region(low, size);
 }
 
-static inline void sni_san_stack_made(char *low, size_t size)
+static inline void sni_san_root(char *low, size_t size)
 {
     __lsan_register_root_region(low, size);
 }
 
-static inline void sni_san_stack_gone(char *low, size_t size)
+static inline void sni_san_unroot(char *low, size_t size)
 {
     __lsan_unregister_root_region(low, size);
 }
 
 #else
 
-static inline void sni_san_stack_made(char *low, size_t size)
+static inline void sni_san_root(char *low, size_t size)
 {
     (void)low, (void)size;
 }
@@ -121,7 +121,7 @@ static inline void sni_san_stack_freed(char *low, size_t size)
     *fiber = NULL;
 }
 
-static inline void sni_san_stack_gone(char *low, size_t size)
+static inline void sni_san_unroot(char *low, size_t size)
 {
     (void)low, (void)size;
 }
@@ -146,7 +146,7 @@ static inline void sni_san_stack_freed(char *low, size_t size)
     (void)low, (void)size;
 }
 
-static inline void sni_san_stack_gone(char *low, size_t size)
+static inline void sni_san_unroot(char *low, size_t size)
 {
     (void)low, (void)size;
 }

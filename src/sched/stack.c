@@ -42,7 +42,7 @@ void sni_stacks_destroy(struct sni_rt *rt)
 
     for (size_t i = 0; i < s->n; i++) {
         for (size_t k = 0; k < PER_SLAB; k++)
-            sni_san_stack_gone(s->slabs[i]->base + k * s->size + SNI_STACK_GUARD, s->size - SNI_STACK_GUARD);
+            sni_san_unroot(s->slabs[i]->base + k * s->size + SNI_STACK_GUARD, s->size - SNI_STACK_GUARD);
         sni_os_unreserve(s->slabs[i]->base, slab_bytes(s));
         sni_free(s->slabs[i], sizeof *s->slabs[i]);
     }
@@ -78,7 +78,7 @@ static bool add_slab(struct sni_stacks *s)
     if (sni_os_open(slab->base, slab_bytes(s)) < 0 || sni_os_guard(slab->base, SNI_STACK_GUARD, s->size, PER_SLAB) < 0)
         goto err_base;
     for (size_t k = 0; k < PER_SLAB; k++)
-        sni_san_stack_made(slab->base + k * s->size + SNI_STACK_GUARD, s->size - SNI_STACK_GUARD);
+        sni_san_root(slab->base + k * s->size + SNI_STACK_GUARD, s->size - SNI_STACK_GUARD);
     slab->free = UINT64_MAX;
     slab->number = (uint32_t)s->n;
     slab->next = s->some;

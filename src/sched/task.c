@@ -1,5 +1,11 @@
-/* Task records: a table that grows by slabs and never shrinks in address, so that a stale handle or a late waker always
- * finds a task record where one was. Free records keep their generation and wait sequence. */
+/* Task records: a table that grows by chunks of 4,096 and never shrinks in address, so that a stale handle or a late waker
+ * always finds a task record where one was. Memory goes back to the system 64 records at a time; their generations and
+ * wait sequences go on from the highest ones that were there.
+ *
+ * Invariants, under tasks.lock: (1) a record is in exactly one of: a living task, a worker's free list, its slab's free
+ * mask. (2) A slab's bit in `some` is set exactly if its free mask is not 0; a chunk is in rt->tasks.some exactly if `some`
+ * is not 0. (3) A record whose rt is NULL is all zero and in its free mask. (4) All records of a slab whose bit in `used` is
+ * clear are such. */
 #include "sched/task.h"
 
 #include "sched/alloc.h"
@@ -7,125 +13,237 @@
 
 #include <string.h>
 
-enum { SLAB = 1024, BATCH = 128 }; /* records in a slab; records moved between a worker and the table at once */
+enum {
+    SLAB = 64,           /* records; four pages of 256-byte ones */
+    SLABS = 64,          /* in a chunk */
+    CHUNK = SLAB * SLABS,
+    BATCH = 128,         /* records moved between a worker and the table at once */
+};
 
-#define SLAB_BYTES (SLAB * sizeof(struct sni_task) + 64)
+#define CHUNK_BYTES (CHUNK * sizeof(struct sni_task))
 
-static struct sni_task *slab_task(char *slab, size_t i)
+_Static_assert(SLAB * sizeof(struct sni_task) % 4096 == 0, "a slab is whole pages");
+
+struct sni_task_chunk {
+    struct sni_task *tasks;      /* (c) */
+    struct sni_task_chunk *next; /* (lock) in rt->tasks.some */
+    bool listed;                 /* (lock) */
+    uint32_t first;              /* (c) index of its first record */
+    uint64_t some, used;         /* (lock) a bit per slab */
+    uint64_t free[SLABS];        /* (lock) a bit per record */
+    uint32_t gen[SLABS];         /* (lock) where fresh records' generations go on */
+    uint64_t seq[SLABS];         /* (lock) likewise their waits' sequences */
+};
+
+/* (tasks.lock) */
+static bool make_room(struct sni_rt *rt)
 {
-    return (struct sni_task *)(((uintptr_t)slab + 63) & ~(uintptr_t)63) + i;
+    if (rt->tasks.nchunks < rt->tasks.room)
+        return true;
+    size_t room = rt->tasks.room ? rt->tasks.room * 2 : 16;
+    struct sni_task_chunk **chunks = sni_alloc(room * sizeof *chunks);
+    if (!chunks)
+        return false;
+    if (rt->tasks.nchunks)
+        memcpy(chunks, rt->tasks.chunks, rt->tasks.nchunks * sizeof *chunks);
+    sni_free(rt->tasks.chunks, rt->tasks.room * sizeof *chunks);
+    rt->tasks.chunks = chunks;
+    rt->tasks.room = room;
+    return true;
+}
+
+static void list_chunk(struct sni_rt *rt, struct sni_task_chunk *c)
+{
+    if (!c->listed) {
+        c->listed = true;
+        c->next = rt->tasks.some;
+        rt->tasks.some = c;
+    }
 }
 
 /* (tasks.lock) */
-static bool add_slab(struct sni_rt *rt)
+static bool add_chunk(struct sni_rt *rt)
 {
-    if (rt->tasks.nslabs == rt->tasks.room) {
-        size_t room = rt->tasks.room ? rt->tasks.room * 2 : 16;
-        char **slabs = sni_alloc(room * sizeof *slabs);
-        if (!slabs)
-            return false;
-        if (rt->tasks.nslabs)
-            memcpy(slabs, rt->tasks.slabs, rt->tasks.nslabs * sizeof *slabs);
-        sni_free(rt->tasks.slabs, rt->tasks.room * sizeof *slabs);
-        rt->tasks.slabs = slabs;
-        rt->tasks.room = room;
-    }
-    char *slab = sni_alloc(SLAB_BYTES);
-    if (!slab)
+    struct sni_task_chunk *c;
+
+    if (!make_room(rt) || !(c = sni_alloc(sizeof *c)))
         return false;
-    for (size_t i = SLAB; i-- > 0;) {
-        struct sni_task *t = slab_task(slab, i);
-        t->rt = rt;
-        t->index = (uint32_t)(rt->tasks.nslabs * SLAB + i);
-        t->wait.kind = SNI_WAIT_TASK;
-        t->wait.seq = 1; /* zero means unarmed */
-        t->wait.next = rt->tasks.free ? &rt->tasks.free->wait : NULL;
-        rt->tasks.free = t;
-    }
-    rt->tasks.slabs[rt->tasks.nslabs++] = slab;
-    rt->tasks.nfree += SLAB;
+    if (!(c->tasks = sni_os_reserve(CHUNK_BYTES)))
+        goto err_chunk;
+    if (sni_os_open(c->tasks, CHUNK_BYTES) < 0)
+        goto err_tasks;
+    sni_san_root((char *)c->tasks, CHUNK_BYTES);
+    c->first = (uint32_t)(rt->tasks.nchunks * CHUNK);
+    c->some = UINT64_MAX;
+    memset(c->free, 0xff, sizeof c->free);
+    list_chunk(rt, c);
+    rt->tasks.chunks[rt->tasks.nchunks++] = c;
     return true;
+err_tasks:
+    sni_os_unreserve(c->tasks, CHUNK_BYTES);
+err_chunk:
+    sni_free(c, sizeof *c);
+    return false;
 }
+
+static void init_record(struct sni_rt *rt, struct sni_task_chunk *c, unsigned slab, struct sni_task *t)
+{
+    t->rt = rt;
+    t->index = c->first + (uint32_t)(t - c->tasks);
+    t->wait.kind = SNI_WAIT_TASK;
+    sni_store_rlx(&t->gen, c->gen[slab]);          /* even: not alive */
+    sni_store_rlx(&t->wait.seq, c->seq[slab] + 1); /* zero means unarmed */
+}
+
+/* (tasks.lock) */
+static struct sni_task *take_one(struct sni_rt *rt)
+{
+    if (!rt->tasks.some && !add_chunk(rt))
+        return NULL;
+    struct sni_task_chunk *c = rt->tasks.some;
+    unsigned slab = (unsigned)__builtin_ctzll(c->some);
+    unsigned bit = (unsigned)__builtin_ctzll(c->free[slab]);
+    struct sni_task *t = &c->tasks[slab * SLAB + bit];
+    c->free[slab] &= c->free[slab] - 1;
+    c->used |= (uint64_t)1 << slab;
+    if (!c->free[slab])
+        c->some &= ~((uint64_t)1 << slab);
+    if (!c->some) {
+        rt->tasks.some = c->next;
+        c->listed = false;
+    }
+    if (!t->rt)
+        init_record(rt, c, slab, t);
+    return t;
+}
+
+/* (tasks.lock) */
+static void give_one(struct sni_rt *rt, struct sni_task *t)
+{
+    struct sni_task_chunk *c = rt->tasks.chunks[t->index / CHUNK];
+    unsigned slab = t->index % CHUNK / SLAB;
+
+    c->free[slab] |= (uint64_t)1 << t->index % SLAB;
+    c->some |= (uint64_t)1 << slab;
+    if (c->free[slab] == UINT64_MAX)
+        sni_store_rlx(&rt->tasks.idle, 1u);
+    list_chunk(rt, c);
+}
+
+/* (tasks.lock) Remembers how far the records of a free slab had come. */
+static void note_slab(struct sni_task_chunk *c, unsigned slab)
+{
+    for (unsigned i = 0; i < SLAB; i++) {
+        struct sni_task *t = &c->tasks[slab * SLAB + i];
+        if (t->gen > c->gen[slab])
+            c->gen[slab] = t->gen;
+        if (sni_wait_seq(&t->wait) > c->seq[slab])
+            c->seq[slab] = sni_wait_seq(&t->wait);
+    }
+    c->used &= ~((uint64_t)1 << slab);
+}
+
+/* (tasks.lock) Gives back the free slabs of a chunk, each run of neighbours at once. */
+static void trim_chunk(struct sni_task_chunk *c)
+{
+    for (unsigned slab = 0, end; slab < SLABS; slab = end + 1) {
+        for (end = slab; end < SLABS && (c->used >> end & 1) && c->free[end] == UINT64_MAX; end++)
+            note_slab(c, end);
+        if (end > slab)
+            sni_os_discard(&c->tasks[slab * SLAB], (end - slab) * SLAB * sizeof(struct sni_task));
+    }
+}
+
+void sni_tasks_trim(struct sni_rt *rt)
+{
+    if (sni_load_rlx(&rt->tasks.idle) == 0)
+        return;
+    sni_store_rlx(&rt->tasks.idle, 0u);
+    for (size_t i = 0;; i++) { /* the lock is held for one chunk at a time */
+        sni_spin_lock(&rt->tasks.lock);
+        struct sni_task_chunk *c = i < rt->tasks.nchunks ? rt->tasks.chunks[i] : NULL;
+        if (c)
+            trim_chunk(c);
+        sni_spin_unlock(&rt->tasks.lock);
+        if (!c)
+            return;
+    }
+}
+
+void sni_tasks_destroy(struct sni_rt *rt)
+{
+    for (size_t i = 0; i < rt->tasks.nchunks; i++) {
+        struct sni_task_chunk *c = rt->tasks.chunks[i];
+        sni_san_unroot((char *)c->tasks, CHUNK_BYTES);
+        sni_os_unreserve(c->tasks, CHUNK_BYTES);
+        sni_free(c, sizeof *c);
+    }
+    sni_free(rt->tasks.chunks, rt->tasks.room * sizeof *rt->tasks.chunks);
+}
+
+void sni_task_each(struct sni_rt *rt, void (*fn)(struct sni_task *task, void *arg), void *arg)
+{
+    for (size_t i = 0; i < rt->tasks.nchunks; i++) {
+        struct sni_task_chunk *c = rt->tasks.chunks[i];
+        for (unsigned k = 0; k < CHUNK; k++)
+            if ((c->used >> k / SLAB & 1) && sni_load_acq(&c->tasks[k].gen) % 2 == 1) /* pairs with sni_task_spawn */
+                fn(&c->tasks[k], arg);
+    }
+}
+
+/* --- records in the hands of workers --- */
 
 static struct sni_task *next_free(struct sni_task *t)
 {
     return t->wait.next ? sni_task_of(t->wait.next) : NULL;
 }
 
-/* Takes up to n records; *out is the list. */
-static uint32_t take_free(struct sni_rt *rt, uint32_t n, struct sni_task **out)
+static void push_free(struct sni_worker *w, struct sni_task *t)
 {
-    struct sni_task *list = NULL;
-    uint32_t got = 0;
+    t->wait.next = w->own.free ? &w->own.free->wait : NULL;
+    w->own.free = t;
+    w->own.nfree++;
+}
 
-    sni_spin_lock(&rt->tasks.lock);
-    while (got < n && (rt->tasks.free || add_slab(rt))) {
-        struct sni_task *t = rt->tasks.free;
-        rt->tasks.free = next_free(t);
-        rt->tasks.nfree--;
-        t->wait.next = list ? &list->wait : NULL;
-        list = t;
-        got++;
-    }
-    sni_spin_unlock(&rt->tasks.lock);
-    *out = list;
-    return got;
+static struct sni_task *pop_free(struct sni_worker *w)
+{
+    struct sni_task *t = w->own.free;
+
+    w->own.free = next_free(t);
+    w->own.nfree--;
+    return t;
 }
 
 static struct sni_task *take_record(struct sni_rt *rt, struct sni_worker *w)
 {
     struct sni_task *t;
 
-    if (!w) {
-        (void)take_free(rt, 1, &t);
-        return t;
-    }
-    if (sni_unlikely(!w->own.free) && (w->own.nfree = take_free(rt, BATCH, &w->own.free)) == 0)
-        return NULL;
-    t = w->own.free;
-    w->own.free = next_free(t);
-    w->own.nfree--;
-    return t;
-}
-
-static void give_back_batch(struct sni_worker *w)
-{
-    struct sni_rt *rt = w->own.rt;
-
+    if (w && sni_likely(w->own.free != NULL))
+        return pop_free(w);
     sni_spin_lock(&rt->tasks.lock);
-    for (int i = 0; i < BATCH; i++) {
-        struct sni_task *t = w->own.free;
-        w->own.free = next_free(t);
-        w->own.nfree--;
-        t->wait.next = rt->tasks.free ? &rt->tasks.free->wait : NULL;
-        rt->tasks.free = t;
-        rt->tasks.nfree++;
-    }
+    if (w)
+        for (int i = 1; i < BATCH && (t = take_one(rt)); i++)
+            push_free(w, t);
+    t = take_one(rt);
     sni_spin_unlock(&rt->tasks.lock);
+    return t ? t : w && w->own.free ? pop_free(w) : NULL;
 }
 
-static void give_record(struct sni_worker *w, struct sni_task *t)
+/* w: the calling worker, if it is of this runtime. */
+static void give_record(struct sni_rt *rt, struct sni_worker *w, struct sni_task *t)
 {
-    t->wait.next = w->own.free ? &w->own.free->wait : NULL;
-    w->own.free = t;
-    if (sni_unlikely(++w->own.nfree >= 4 * BATCH))
-        give_back_batch(w);
-}
-
-void sni_tasks_destroy(struct sni_rt *rt)
-{
-    for (size_t i = 0; i < rt->tasks.nslabs; i++)
-        sni_free(rt->tasks.slabs[i], SLAB_BYTES);
-    sni_free(rt->tasks.slabs, rt->tasks.room * sizeof *rt->tasks.slabs);
-}
-
-void sni_task_each(struct sni_rt *rt, void (*fn)(struct sni_task *task, void *arg), void *arg)
-{
-    for (size_t i = 0; i < rt->tasks.nslabs * SLAB; i++) {
-        struct sni_task *t = slab_task(rt->tasks.slabs[i / SLAB], i % SLAB);
-        if (sni_load_acq(&t->gen) % 2 == 1) /* pairs with the release in sni_task_spawn */
-            fn(t, arg);
+    if (w) {
+        push_free(w, t);
+        if (sni_likely(w->own.nfree < 4 * BATCH))
+            return;
     }
+    sni_spin_lock(&rt->tasks.lock);
+    if (!w)
+        give_one(rt, t);
+    else
+        for (int i = 0; i < BATCH; i++)
+            give_one(rt, pop_free(w));
+    sni_spin_unlock(&rt->tasks.lock);
 }
 
 /* --- start --- */
@@ -172,15 +290,7 @@ int sni_task_spawn(struct sni_rt *rt, sn_group *group, sn_ctx *ctx, sn_fn *fn, c
 no_memory:
     if (copy)
         sni_free(t->arg, copy);
-    if (w) {
-        give_record(w, t);
-    } else {
-        sni_spin_lock(&rt->tasks.lock);
-        t->wait.next = rt->tasks.free ? &rt->tasks.free->wait : NULL;
-        rt->tasks.free = t;
-        rt->tasks.nfree++;
-        sni_spin_unlock(&rt->tasks.lock);
-    }
+    give_record(rt, w, t);
     return SN_ENOMEM;
 }
 
@@ -196,7 +306,7 @@ static void finish(struct sni_worker *w, struct sni_task *t, int code)
         sni_free(t->arg, t->copy_size);
     sni_store_rel(&t->gen, t->gen + 1); /* dead: pairs with the acquire in sni_task_alive */
     sni_store_rlx(&w->own.ended, w->own.ended + 1);
-    give_record(w, t);
+    give_record(w->own.rt, w, t);
     sni_group_leave(group, code);
 }
 
@@ -290,8 +400,8 @@ int sn_task_alive(sn_task task)
     if (!rt || task.id == 0)
         return SN_ESRCH;
     sni_spin_lock(&rt->tasks.lock);
-    if (index / SLAB < rt->tasks.nslabs) {
-        struct sni_task *t = slab_task(rt->tasks.slabs[index / SLAB], index % SLAB);
+    if (index / CHUNK < rt->tasks.nchunks) {
+        struct sni_task *t = &rt->tasks.chunks[index / CHUNK]->tasks[index % CHUNK];
         if (sni_load_acq(&t->gen) == (uint32_t)(task.id >> 32)) /* pairs with the release in finish */
             r = 1;
     }

@@ -1,4 +1,4 @@
-/* A task's record: 192 bytes, the first two cache lines of which a switch touches. */
+/* A task's record: 256 bytes, the first cache lines of which a switch touches. */
 #ifndef SNI_SCHED_TASK_H
 #define SNI_SCHED_TASK_H
 
@@ -26,7 +26,7 @@ struct sni_task {
     bool failing;         /* (o) inside sn_fail */
 };
 
-_Static_assert(sizeof(struct sni_task) <= 256, "a parked task is to cost little more than its stack's page");
+_Static_assert(sizeof(struct sni_task) == 256, "a parked task is to cost little more than its stack's page");
 
 #define sni_task_of(w) sni_container((w), struct sni_task, wait)
 

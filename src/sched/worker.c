@@ -189,18 +189,19 @@ static void fire_timers(struct sni_rt *rt)
         sni_timers_fire(&rt->workers[i].timers, now);
 }
 
-/* Gives free stacks back when they have been free for a while. */
+/* Gives free stacks and task records back when some have been free for a while. */
 static void trim(struct sni_rt *rt)
 {
     int64_t at = sni_load_rlx(&rt->trim_at);
 
-    if (sni_load_rlx(&rt->stacks.dirty) == 0)
+    if (sni_load_rlx(&rt->stacks.dirty) == 0 && sni_load_rlx(&rt->tasks.idle) == 0)
         return;
     if (at == 0)
         sni_store_rlx(&rt->trim_at, sn_now() + TRIM_NS);
     else if (sn_now() >= at) {
         sni_store_rlx(&rt->trim_at, (int64_t)0);
         sni_stacks_trim(rt);
+        sni_tasks_trim(rt);
     }
 }
 
