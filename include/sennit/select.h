@@ -64,7 +64,7 @@ static inline sn_case sni_case_make(uint32_t kind, void *object)
 {
     sn_case c;
     c.err = 0;
-    c.sni_kind = object || kind >= SNI_CASE_TIME ? kind : SNI_CASE_NONE;
+    c.sni_kind = object || kind >= SNI_CASE_TIME ? kind : (uint32_t)SNI_CASE_NONE;
     c.sni_object = object;
     c.sni_time = 0;
     return c;

@@ -16,17 +16,18 @@
 int sni_os_thread_start(struct sni_os_thread *out, void *(*fn)(void *), void *arg, const char *name)
 {
     pthread_t thread;
-    sigset_t all, old;
+    sigset_t faults, old;
 
-    /* A worker takes none of the program's signals, but never blocks those that mean a fault in what it runs. */
-    sigfillset(&all);
-    sigdelset(&all, SIGSEGV);
-    sigdelset(&all, SIGBUS);
-    sigdelset(&all, SIGFPE);
-    sigdelset(&all, SIGILL);
-    sigdelset(&all, SIGABRT);
-    sigdelset(&all, SIGPROF);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &old);
+    /* A worker has its creator's signal mask, so that raise() in a task does what it does elsewhere and a program that
+     * blocks signals in all its threads gets what it wants; but never does it block what means a fault in what it runs. */
+    sigemptyset(&faults);
+    sigaddset(&faults, SIGSEGV);
+    sigaddset(&faults, SIGBUS);
+    sigaddset(&faults, SIGFPE);
+    sigaddset(&faults, SIGILL);
+    sigaddset(&faults, SIGABRT);
+    sigaddset(&faults, SIGPROF);
+    (void)pthread_sigmask(SIG_UNBLOCK, &faults, &old);
     int r = pthread_create(&thread, NULL, fn, arg);
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (r != 0)
