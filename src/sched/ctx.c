@@ -100,10 +100,19 @@ static bool try_retain(sn_ctx *ctx)
     return false;
 }
 
+/* Gives back one reference; true if it was the last. Without an atomic operation where nobody else can have one: not in a
+ * parent's list, from which a canceller might take one, and the count is 1. */
+static bool drop(sn_ctx *ctx)
+{
+    if (!ctx->owns_parent && sni_load_acq(&ctx->refs) == 1) /* pairs with the sub of who had one before */
+        return true;
+    return sni_sub_acqrel(&ctx->refs, 1u) == 1;
+}
+
 static void release(sn_ctx *ctx)
 {
     /* Iterative: a chain of parents may be long. */
-    while (ctx && !ctx->endless && sni_sub_acqrel(&ctx->refs, 1u) == 1) {
+    while (ctx && !ctx->endless && drop(ctx)) {
         sn_ctx *parent = ctx->parent;
         bool owned = ctx->owns_parent;
         sni_assert(sni_list_empty(&ctx->children) && sni_list_empty(&ctx->waiters));

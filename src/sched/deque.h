@@ -54,22 +54,22 @@ static inline int sni_deque_push(struct sni_deque *d, struct sni_task *task)
 /* Owner: the newest, or NULL. */
 static inline struct sni_task *sni_deque_take(struct sni_deque *d)
 {
-    int64_t b = sni_load_rlx(&d->bottom) - 1;
+    int64_t b = sni_load_rlx(&d->bottom) - 1;  /* ours */
+    int64_t t = sni_load_rlx(&d->top);         /* only grows: what looks empty is empty, what looks like the last may be gone */
     struct sni_deque_array *a = sni_load_rlx(&d->array);
-    struct sni_task *task = NULL;
 
-    if (b < sni_load_rlx(&d->top))             /* empty: top only grows, so this cannot be wrong */
+    if (b < t)
         return NULL;
+    struct sni_task *task = sni_load_rlx(&a->slots[(size_t)b & a->mask]); /* we wrote it */
+    if (b == t) /* the last one: take it as a thief would, at the old end, and leave bottom alone; one locked operation */
+        return sni_cas_seq(&d->top, &t, t + 1) ? task : NULL;
     sni_store_rlx(&d->bottom, b);
     sni_fence_seq();                           /* our bottom before our top: with the fence in steal, one of us sees the other */
-    int64_t t = sni_load_rlx(&d->top);
-    if (t <= b) {
-        task = sni_load_rlx(&a->slots[(size_t)b & a->mask]); /* ours wrote it */
-        if (t < b)
-            return task;
-        if (!sni_cas_seq(&d->top, &t, t + 1))  /* the last one: a thief may be at it */
-            task = NULL;
-    }
+    t = sni_load_rlx(&d->top);
+    if (t < b)
+        return task;
+    if (t > b || !sni_cas_seq(&d->top, &t, t + 1)) /* thieves have come as far as the last one */
+        task = NULL;
     sni_store_rlx(&d->bottom, b + 1);
     return task;
 }
