@@ -109,7 +109,7 @@ static inline void sni_no_commit(void *arg)
 }
 
 /* First thing on every context that has been switched to. */
-static inline void sni_after_switch(void)
+static sni_inline void sni_after_switch(void)
 {
     struct sni_worker *w = sni_self();
 
@@ -118,7 +118,7 @@ static inline void sni_after_switch(void)
 }
 
 /* Leaves `from`, saved, for `to`, or for something else if `to` is fresh and there is no stack. */
-static inline void sni_switch(struct sni_worker *w, struct sni_task *from, struct sni_task *to, sni_commit_fn *commit,
+static sni_inline void sni_switch(struct sni_worker *w, struct sni_task *from, struct sni_task *to, sni_commit_fn *commit,
                               void *arg)
 {
     w->own.commit = commit;
@@ -168,13 +168,13 @@ static inline void sni_commit_armed(void *p)
         sni_ready(wait);
 }
 
-static inline void sni_await_commit(struct sni_armed *a)
+static sni_inline void sni_await_commit(struct sni_armed *a)
 {
     while (sni_unlikely(sni_load_acq(&a->held) != 0)) /* pairs with the release in sni_commit_armed */
         sni_spin_wait(&a->held);
 }
 
-static inline int32_t sni_park(struct sni_wait *wait, sn_ctx *ctx, const struct sni_reason *reason, const void *object,
+static sni_inline int32_t sni_park(struct sni_wait *wait, sn_ctx *ctx, const struct sni_reason *reason, const void *object,
                                sni_commit_fn *commit, void *arg)
 {
     struct sni_armed armed = { wait, sni_wait_seq(wait), ctx, commit, arg, 1 };

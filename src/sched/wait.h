@@ -14,6 +14,7 @@
 #define SNI_SCHED_WAIT_H
 
 #include "base/atomic.h"
+#include "base/check.h"
 #include "base/list.h"
 #include "sennit/decl.h"
 

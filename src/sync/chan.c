@@ -61,7 +61,7 @@ static inline struct sni_chan_node *claim_first(struct sni_link *queue)
     return NULL;
 }
 
-bool sni_chan_send_now(sn_rawchan *ch, const void *value, int *err, struct sni_wait **peer)
+static sni_inline bool send_now(sn_rawchan *ch, const void *value, int *err, struct sni_wait **peer)
 {
     struct sni_chan_node *n;
 
@@ -83,7 +83,7 @@ bool sni_chan_send_now(sn_rawchan *ch, const void *value, int *err, struct sni_w
     return false;
 }
 
-bool sni_chan_recv_now(sn_rawchan *ch, void *value, int *err, struct sni_wait **peer)
+static sni_inline bool recv_now(sn_rawchan *ch, void *value, int *err, struct sni_wait **peer)
 {
     struct sni_chan_node *n;
 
@@ -109,6 +109,16 @@ bool sni_chan_recv_now(sn_rawchan *ch, void *value, int *err, struct sni_wait **
     return false;
 }
 
+bool sni_chan_send_now(sn_rawchan *ch, const void *value, int *err, struct sni_wait **peer)
+{
+    return send_now(ch, value, err, peer);
+}
+
+bool sni_chan_recv_now(sn_rawchan *ch, void *value, int *err, struct sni_wait **peer)
+{
+    return recv_now(ch, value, err, peer);
+}
+
 /* Woken by something else than a peer: takes the node out of its queue, if it is still there. */
 static void abandon(sn_rawchan *ch, struct sni_chan_node *n)
 {
@@ -129,7 +139,7 @@ int sn_rawchan_send(sn_ctx *ctx, sn_rawchan *ch, const void *value)
     if (sni_unlikely((r = sni_ctx_check(ctx)) != 0))
         return r;
     sni_spin_lock(&ch->lock);
-    if (sni_chan_send_now(ch, value, &r, &peer)) {
+    if (send_now(ch, value, &r, &peer)) {
         sni_spin_unlock(&ch->lock);
         if (peer)
             sni_ready(peer);
@@ -157,7 +167,7 @@ int sn_rawchan_recv(sn_ctx *ctx, sn_rawchan *ch, void *value)
     if (sni_unlikely((r = sni_ctx_check(ctx)) != 0))
         return r;
     sni_spin_lock(&ch->lock);
-    if (sni_chan_recv_now(ch, value, &r, &peer)) {
+    if (recv_now(ch, value, &r, &peer)) {
         sni_spin_unlock(&ch->lock);
         if (peer)
             sni_ready(peer);
@@ -182,7 +192,7 @@ int sn_rawchan_try_send(sn_rawchan *ch, const void *value)
     if (!ch)
         return SN_EINVAL;
     sni_spin_lock(&ch->lock);
-    bool done = sni_chan_send_now(ch, value, &r, &peer);
+    bool done = send_now(ch, value, &r, &peer);
     sni_spin_unlock(&ch->lock);
     if (done && peer)
         sni_ready(peer);
@@ -197,7 +207,7 @@ int sn_rawchan_try_recv(sn_rawchan *ch, void *value)
     if (!ch)
         return SN_EINVAL;
     sni_spin_lock(&ch->lock);
-    bool done = sni_chan_recv_now(ch, value, &r, &peer);
+    bool done = recv_now(ch, value, &r, &peer);
     sni_spin_unlock(&ch->lock);
     if (done && peer)
         sni_ready(peer);
