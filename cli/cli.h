@@ -6,6 +6,9 @@
 
 enum { CLI_OWN_ERROR = 255, CLI_INTERRUPTED = 130 };
 
+/* What errors are said to come from: "run", or "" before a subcommand is known. */
+extern const char *cli_subcommand;
+
 /* One clear line on standard error, "sennit run: ...". */
 void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

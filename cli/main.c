@@ -1,22 +1,7 @@
 #include "cli.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-static const char *subcommand = "";
-
-void cli_error(const char *format, ...)
-{
-    char line[4096];
-    int n = snprintf(line, sizeof line, "sennit%s%s: ", *subcommand ? " " : "", subcommand);
-    va_list ap;
-
-    va_start(ap, format);
-    (void)vsnprintf(line + n, sizeof line - (size_t)n, format, ap);
-    va_end(ap);
-    (void)fprintf(stderr, "%s\n", line); /* stderr is unbuffered: one write, whole lines */
-}
 
 static const char help[] =
     "sennit: concurrency for the shell\n"
@@ -40,7 +25,7 @@ int main(int argc, char **argv)
         return CLI_OWN_ERROR;
     }
     if (strcmp(argv[1], "run") == 0) {
-        subcommand = "run";
+        cli_subcommand = "run";
         return run_main(argc - 1, argv + 1);
     }
     cli_error("there is no subcommand '%s'; try 'sennit --help'", argv[1]);

@@ -188,3 +188,22 @@ TEST(plain_threads_without_a_runtime)
     sn_ctx_free(a);
     CHECK_EQ(sn_ctx_with_timeout(&late, NULL, SN_MS(1)), SN_ENOTRUNNING);
 }
+
+static int keeps(sn_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    return sn_ctx_with_timeout(arg, sn_background(), SN_SEC(1000));
+}
+
+TEST(outlives_its_runtime)
+{
+    for (int i = 1; i <= 2; i++) {
+        sn_ctx *kept, *child;
+        CHECK_EQ(sn_run(keeps, &kept, &(sn_run_opts){ .workers = i }), 0);
+        CHECK_EQ(sn_ctx_err(kept), SN_ETIMEDOUT); /* nobody is left to keep its time */
+        CHECK_EQ(sn_ctx_with_cancel(&child, kept), 0);
+        CHECK_EQ(sn_ctx_err(child), SN_ETIMEDOUT);
+        sn_ctx_free(child);
+        sn_ctx_free(kept);
+    }
+}

@@ -1,9 +1,7 @@
-/* Descriptors, processes, signals: the contracts of sennit/fd.h, process.h and signal.h. */
+/* Descriptors: the contract of sennit/fd.h. */
 #include "sn_test.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 
 static int pipe_writer(sn_ctx *ctx, void *arg)
 {
@@ -106,110 +104,32 @@ TEST(close_wakes_waiters)
     run_each(close_wakes, NULL);
 }
 
-/* --- processes --- */
-
-static int expect_exit(sn_ctx *ctx, void *arg)
+TEST(needs_a_runtime)
 {
-    sn_process p;
-    sn_process_status s;
-    const char *argv[] = { "sh", "-c", arg, NULL };
-    CHECK_EQ(sn_process_start(&p, argv, &(sn_process_opts){ .group = true }), 0);
-    CHECK_EQ(sn_process_wait(ctx, &p, &s), 0);
-    CHECK_EQ(s.code, 7);
-    CHECK_EQ(s.signal, 0);
-    return 0;
-}
-
-static int processes(sn_ctx *ctx, void *arg)
-{
-    sn_process p;
-    sn_process_status s;
-    sn_ctx *hurry;
-    sn_group g;
-    int fds[2];
-    char buf[100];
-
-    (void)arg;
-    sn_group_init(&g, ctx);
-    for (int i = 0; i < 10; i++)
-        CHECK_EQ(sn_group_go(&g, expect_exit, "exit 7"), 0);
-    CHECK_EQ(sn_group_wait(&g), 0);
-
-    const char *none[] = { "/no/such/program", NULL };
-    CHECK_EQ(sn_process_start(&p, none, NULL), SN_ENOENT);
-    const char *nothing[] = { NULL };
-    CHECK_EQ(sn_process_start(&p, nothing, NULL), SN_EINVAL);
-
-    CHECK_EQ(sn_fd_pipe(fds), 0);
-    const char *echo[] = { "echo", "hello there", NULL };
-    CHECK_EQ(sn_process_start(&p, echo, &(sn_process_opts){ .out = fds[1] + 1 }), 0);
-    CHECK_EQ(sn_fd_close(fds[1]), 0);
-    CHECK_EQ(sn_fd_read(ctx, fds[0], buf, sizeof buf), 12);
-    CHECK(memcmp(buf, "hello there\n", 12) == 0);
-    CHECK_EQ(sn_fd_read(ctx, fds[0], buf, sizeof buf), 0);
-    CHECK_EQ(sn_fd_close(fds[0]), 0);
-    CHECK_EQ(sn_process_wait(ctx, &p, &s), 0);
-    CHECK_EQ(s.code, 0);
-
-    const char *slow[] = { "sleep", "100", NULL };
-    CHECK_EQ(sn_process_start(&p, slow, &(sn_process_opts){ .group = true }), 0);
-    CHECK_EQ(sn_ctx_with_timeout(&hurry, ctx, SN_MS(5)), 0);
-    CHECK_EQ(sn_process_wait(hurry, &p, &s), SN_ETIMEDOUT);
-    sn_ctx_free(hurry);
-    CHECK_EQ(sn_process_kill(&p, SIGTERM), 0);
-    CHECK_EQ(sn_process_wait(ctx, &p, &s), 0);
-    CHECK_EQ(s.code, -1);
-    CHECK_EQ(s.signal, SIGTERM);
-    return 0;
-}
-
-TEST(processes)
-{
-    run_each(processes, NULL);
-    CHECK(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD); /* no zombie */
-}
-
-/* --- signals --- */
-
-typedef sn_chan_of(int) int_chan;
-
-static int signals(sn_ctx *ctx, void *arg)
-{
-    int_chan c;
-    int signo;
-    (void)arg;
-    CHECK_EQ(sn_chan_make(&c, 4), 0);
-    CHECK_EQ(sn_signal_notify(c, SIGKILL), SN_EINVAL);
-    CHECK_EQ(sn_signal_notify(c, SIGSEGV), SN_EINVAL);
-    CHECK_EQ(sn_signal_notify(c, 1000), SN_EINVAL);
-    CHECK_EQ(sn_signal_notify(c, SIGUSR1), 0);
-    CHECK_EQ(sn_signal_notify(c, SIGUSR2), 0);
-    for (int i = 0; i < 20; i++) {
-        int want = i % 2 ? SIGUSR1 : SIGUSR2;
-        CHECK(kill(getpid(), want) == 0);
-        CHECK_EQ(sn_chan_recv(ctx, c, &signo), 0);
-        CHECK_EQ(signo, want);
-    }
-    sn_signal_stop(c);
-    sn_chan_free(c);
-    return 0;
-}
-
-TEST(signals)
-{
-    struct sigaction a;
-    run_each(signals, NULL);
-    CHECK(sigaction(SIGUSR1, NULL, &a) == 0 && a.sa_handler == SIG_DFL); /* as before */
-}
-
-TEST(need_a_runtime)
-{
-    int_chan c = { 0 };
-    sn_process p;
     char b;
-    const char *argv[] = { "true", NULL };
     CHECK_EQ(sn_fd_wait(NULL, 0, SN_FD_READ), SN_ENOTRUNNING);
     CHECK_EQ(sn_fd_read(NULL, 0, &b, 1), SN_ENOTRUNNING);
-    CHECK_EQ(sn_process_start(&p, argv, NULL), SN_ENOTRUNNING);
-    CHECK_EQ(sn_signal_notify(c, SIGUSR1), SN_ENOTRUNNING);
+}
+
+/* A plain thread waits while all workers sleep. */
+TEST(from_a_plain_thread)
+{
+    for (int i = 1; i <= 2; i++) {
+        int fds[2];
+        char c;
+        CHECK_EQ(sn_start(&(sn_run_opts){ .workers = i }), 0);
+        CHECK_EQ(sn_fd_pipe(fds), 0);
+        CHECK_EQ(sn_sleep(NULL, SN_MS(5)), 0);
+        for (int k = 0; k < 20; k++) {
+            sn_ctx *hurry;
+            CHECK_EQ(sn_ctx_with_timeout(&hurry, NULL, SN_MS(2)), 0);
+            CHECK_EQ(sn_fd_read(hurry, fds[0], &c, 1), SN_ETIMEDOUT); /* the timer wakes us, too */
+            sn_ctx_free(hurry);
+            CHECK_EQ(sn_fd_write(NULL, fds[1], "x", 1), 1);
+            CHECK_EQ(sn_fd_read(NULL, fds[0], &c, 1), 1);
+        }
+        CHECK_EQ(sn_fd_close(fds[0]), 0);
+        CHECK_EQ(sn_fd_close(fds[1]), 0);
+        CHECK_EQ(sn_stop(), 0);
+    }
 }

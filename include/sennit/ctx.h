@@ -25,7 +25,8 @@ SN_API sn_ctx *sn_background(void);
 SN_MUST SN_API int sn_ctx_with_cancel(sn_ctx **out, sn_ctx *parent);
 
 /* A child that moreover ends with SN_ETIMEDOUT at the moment `deadline` (of sn_now). An earlier deadline of the parent
- * wins. A moment in the past gives a context that has ended already. SN_ENOMEM; SN_ENOTRUNNING without a runtime. */
+ * wins. A moment in the past gives a context that has ended already. If the runtime ends first, the
+ * context ends with it. SN_ENOMEM; SN_ENOTRUNNING without a runtime. */
 SN_MUST SN_API int sn_ctx_with_deadline(sn_ctx **out, sn_ctx *parent, int64_t deadline);
 
 /* The same, `ns` nanoseconds from now. */

@@ -51,6 +51,30 @@ static void deliver(uint64_t bits)
     sni_spin_unlock(&process.lock);
 }
 
+/* Takes out the wants of one channel, or all of them, and gives their signals back. */
+static void forget(sn_rawchan *ch)
+{
+    struct want **at = &process.wants, *gone = NULL, *w;
+
+    sni_spin_lock(&process.lock);
+    while ((w = *at) != NULL) {
+        if (ch && w->ch != ch) {
+            at = &w->next;
+            continue;
+        }
+        if (--process.count[w->signo] == 0)
+            sni_os_signal_restore(w->signo);
+        *at = w->next;
+        w->next = gone;
+        gone = w;
+    }
+    sni_spin_unlock(&process.lock);
+    while ((w = gone) != NULL) {
+        gone = w->next;
+        sni_free(w, sizeof *w);
+    }
+}
+
 static int send_signals(sn_ctx *ctx, void *arg)
 {
     int bell = (int)(intptr_t)arg;
@@ -58,6 +82,7 @@ static int send_signals(sn_ctx *ctx, void *arg)
 
     while (sn_fd_read(ctx, bell, &count, sizeof count) > 0)
         deliver(sni_os_signal_take());
+    forget(NULL); /* the runtime ends */
     sni_spin_lock(&process.lock);
     process.running = false;
     process.bell = 0;
@@ -126,23 +151,6 @@ int sn_signal_notify_raw(sn_rawchan *ch, int signo)
 
 void sn_signal_stop_raw(sn_rawchan *ch)
 {
-    struct want **at = &process.wants, *gone = NULL, *w;
-
-    sni_spin_lock(&process.lock);
-    while ((w = *at) != NULL) {
-        if (w->ch != ch) {
-            at = &w->next;
-            continue;
-        }
-        if (--process.count[w->signo] == 0)
-            sni_os_signal_restore(w->signo);
-        *at = w->next;
-        w->next = gone;
-        gone = w;
-    }
-    sni_spin_unlock(&process.lock);
-    while ((w = gone) != NULL) {
-        gone = w->next;
-        sni_free(w, sizeof *w);
-    }
+    if (ch)
+        forget(ch);
 }

@@ -63,7 +63,7 @@ void sni_ctx_drain(sn_ctx *list)
     }
 }
 
-static sn_ctx *new_record(sn_ctx *parent, struct sni_rt *rt)
+static sn_ctx *new_record(sn_ctx *parent)
 {
     sn_ctx *ctx = take_record();
 
@@ -75,7 +75,6 @@ static sn_ctx *new_record(sn_ctx *parent, struct sni_rt *rt)
     ctx->in_parent = false;
     ctx->owns_parent = false;
     ctx->parent = parent;
-    ctx->rt = rt;
     sni_list_init(&ctx->children);
     sni_list_init(&ctx->waiters);
     ctx->key = ctx->value = NULL;
@@ -272,14 +271,14 @@ int sn_ctx_wait(sn_ctx *ctx)
 
 /* --- making them --- */
 
-sn_ctx *sni_ctx_new_root(struct sni_rt *rt)
+sn_ctx *sni_ctx_new_root(void)
 {
-    return new_record(&background, rt);
+    return new_record(&background);
 }
 
 sn_ctx *sni_ctx_new_lazy(sn_ctx *parent)
 {
-    sn_ctx *ctx = new_record(parent, parent->rt);
+    sn_ctx *ctx = new_record(parent);
 
     if (ctx)
         ctx->state = SNI_CTX_LAZY;
@@ -291,7 +290,7 @@ static int new_child(sn_ctx **out, sn_ctx *parent)
     sn_ctx *ctx;
 
     parent = sni_ctx_own(parent);
-    ctx = new_record(parent, parent->rt ? parent->rt : sni_rt_self());
+    ctx = new_record(parent);
     if (!ctx)
         return SN_ENOMEM;
     retain(parent);
@@ -332,7 +331,7 @@ int sn_ctx_with_deadline(sn_ctx **out, sn_ctx *parent, int64_t deadline)
     int r;
 
     parent = sni_ctx_own(parent);
-    struct sni_rt *rt = parent->rt ? parent->rt : sni_rt_self();
+    struct sni_rt *rt = sni_rt_self();
     if (!rt)
         return SN_ENOTRUNNING;
     if ((r = new_child(&ctx, parent)) < 0)

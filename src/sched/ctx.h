@@ -30,7 +30,6 @@ struct sn_ctx {
     bool owns_parent;         /* holds a reference on it; read again only at the end */
     struct sni_spin lock;     /* L */
     sn_ctx *parent;           /* (c) with a reference once not lazy */
-    struct sni_rt *rt;        /* (c) where its timer runs; NULL: made without a runtime */
     struct sni_link children; /* (L) */
     struct sni_link sibling;  /* (parent L) in its parent's list; then a canceller's, in its work list */
     struct sni_link waiters;  /* (L) */
@@ -84,7 +83,7 @@ void sni_ctx_node_remove(sn_ctx *ctx, struct sni_ctx_node *node);
 sn_ctx *sni_ctx_new_lazy(sn_ctx *parent);
 
 /* A root for a runtime. */
-sn_ctx *sni_ctx_new_root(struct sni_rt *rt);
+sn_ctx *sni_ctx_new_root(void);
 void sni_ctx_end(sn_ctx *ctx, int err, int cause);
 
 /* Frees the records a worker keeps. */

@@ -101,7 +101,12 @@ static int arm(struct sni_poll *p, int fd, struct sni_poll_fd *e)
 
 static void commit_poll(void *p)
 {
-    sni_spin_unlock(&((struct waiter *)p)->poll->lock);
+    struct sni_poll *poll = ((struct waiter *)p)->poll;
+
+    sni_spin_unlock(&poll->lock);
+    /* A worker that parks a task looks after the poller before it sleeps; for a plain thread one must be woken. */
+    if (!sni_self() && sni_load_seq(&poll->busy) == 0)
+        sni_wake_searcher(sni_container(poll, struct sni_rt, poll));
 }
 
 int sni_poll_wait(sn_ctx *ctx, int fd, unsigned events)
@@ -134,7 +139,7 @@ int sni_poll_wait(sn_ctx *ctx, int fd, unsigned events)
         sni_spin_unlock(&p->lock);
         return r == SN_EPERM ? (int)events : r; /* a regular file: always ready */
     }
-    sni_add_rlx(&p->waiting, 1u);
+    (void)sni_add_seq(&p->waiting, 1u); /* Dekker with go_to_sleep */
     r = sni_park(wait, ctx, &waiting_for_fd, &me, commit_poll, &me);
     sni_add_rlx(&p->waiting, -1u);
     if (r < 0) { /* not by the poller: we may still be in the list */

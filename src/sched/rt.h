@@ -91,7 +91,6 @@ struct sni_rt {
         uint32_t searching;       /* (a) how many look for work; written under lock */
     } idle;
     uint32_t threads_waiting;     /* (a) plain threads parked in calls of ours */
-    uint32_t signals;             /* (a) signals that channels wait for */
     uint32_t stopping;            /* (a) */
     uint32_t embedded;            /* (c) sn_start rather than sn_run */
     uint64_t next_id;             /* (a) of channels and other objects */
@@ -127,8 +126,8 @@ static inline void sni_notify(struct sni_rt *rt)
         sni_wake_searcher(rt);
 }
 
-/* Wakes this worker if it sleeps: it has an earlier timer now. */
-void sni_worker_kick(struct sni_rt *rt, struct sni_worker *w);
+/* Wakes this worker if it sleeps, since it has an earlier timer now; false if it was awake. */
+bool sni_worker_kick(struct sni_rt *rt, struct sni_worker *w);
 
 /* The worker's thread: runs tasks until the runtime stops. */
 void sni_worker_run(struct sni_worker *w);

@@ -124,7 +124,7 @@ static int make(struct sni_rt **out, const sn_run_opts *opts)
     for (int i = 0; i < rt->nworkers; i++)
         if (sni_worker_init(&rt->workers[i], rt, (uint32_t)i) < 0)
             goto err_workers;
-    if (!(rt->root = sni_ctx_new_root(rt)))
+    if (!(rt->root = sni_ctx_new_root()))
         goto err_workers;
     if ((r = sni_poll_init(rt)) < 0)
         goto err_root;

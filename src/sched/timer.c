@@ -100,8 +100,8 @@ void sni_timer_add(struct sni_timers *h, struct sni_timer *t)
     bool first = h->slots[0].timer == t;
     publish_first(h);
     sni_spin_unlock(&h->lock);
-    if (first && owner != self)
-        sni_worker_kick(owner->own.rt, owner);
+    if (first && owner != self && !sni_worker_kick(owner->own.rt, owner))
+        sni_wake_searcher(owner->own.rt); /* the owner is awake, perhaps for long: a sleeper keeps the time */
 }
 
 bool sni_timer_del(struct sni_timer *t)
@@ -146,8 +146,16 @@ void sni_timers_fire(struct sni_timers *h, int64_t now)
     }
 }
 
+/* What is left belongs to contexts that outlive their runtime; nobody will keep their time any more. */
 void sni_timers_destroy(struct sni_timers *h)
 {
+    while (h->n > 0) {
+        struct sni_timer *t = h->slots[0].timer;
+        take_out(h, t);
+        sni_store_rlx(&t->heap, (struct sni_timers *)NULL); /* no thread of ours is left */
+        if (t->fn)
+            t->fn(t->arg);
+    }
     sni_free(h->slots, h->room * sizeof *h->slots);
 }
 

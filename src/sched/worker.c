@@ -140,7 +140,7 @@ void sni_wake_searcher(struct sni_rt *rt)
         rouse(rt, w, how);
 }
 
-void sni_worker_kick(struct sni_rt *rt, struct sni_worker *w)
+bool sni_worker_kick(struct sni_rt *rt, struct sni_worker *w)
 {
     uint32_t how = SNI_AWAKE;
 
@@ -150,12 +150,13 @@ void sni_worker_kick(struct sni_rt *rt, struct sni_worker *w)
     sni_spin_unlock(&rt->idle.lock);
     if (how != SNI_AWAKE)
         rouse(rt, w, how);
+    return how != SNI_AWAKE;
 }
 
 void sni_wake_all(struct sni_rt *rt)
 {
     for (int i = 0; i < rt->nworkers; i++)
-        sni_worker_kick(rt, &rt->workers[i]);
+        (void)sni_worker_kick(rt, &rt->workers[i]);
 }
 
 static void stop_searching(struct sni_rt *rt)
@@ -208,8 +209,13 @@ static void trim(struct sni_rt *rt)
 /* Everything that could ever wake a task, but for other workers: nothing left means deadlock. */
 static bool could_wake(struct sni_rt *rt)
 {
-    return first_timer(rt) != INT64_MAX || sni_load_seq(&rt->poll.waiting) != 0 || sni_load_seq(&rt->signals) != 0 ||
+    return first_timer(rt) != INT64_MAX || sni_load_seq(&rt->poll.waiting) != 0 ||
            sni_load_seq(&rt->inject.n) != 0 || sni_load_seq(&rt->stopping) != 0;
+}
+
+static bool poller_wanted(struct sni_rt *rt)
+{
+    return sni_load_seq(&rt->poll.waiting) != 0 && sni_load_seq(&rt->poll.busy) == 0;
 }
 
 static void go_to_sleep(struct sni_worker *w)
@@ -218,12 +224,12 @@ static void go_to_sleep(struct sni_worker *w)
     int64_t until = first_timer(rt);
     int64_t trim_at = sni_load_rlx(&rt->trim_at);
     uint32_t how = SNI_ASLEEP;
-    bool last;
+    bool dead;
 
     if (trim_at != 0 && trim_at < until)
         until = trim_at;
-    /* One sleeper sits in the poller if tasks wait for descriptors or signals. */
-    if ((sni_load_seq(&rt->poll.waiting) != 0 || rt->signals != 0) && sni_load_seq(&rt->poll.busy) == 0)
+    /* One sleeper sits in the poller if somebody waits for descriptors. */
+    if (poller_wanted(rt))
         how = SNI_ASLEEP_POLLING;
     sni_spin_lock(&rt->idle.lock);
     w->next_idle = rt->idle.list;
@@ -231,14 +237,16 @@ static void go_to_sleep(struct sni_worker *w)
     sni_store_seq(&w->sleep, how);
     sni_store_seq(&rt->idle.sleeping, rt->idle.sleeping + 1);
     sni_store_seq(&rt->idle.searching, rt->idle.searching - 1);
-    last = rt->idle.sleeping == (uint32_t)rt->nworkers;
+    /* Under the lock, without which nobody wakes: all asleep, and nothing on its way. */
+    dead = rt->idle.sleeping == (uint32_t)rt->nworkers && !could_wake(rt);
     sni_spin_unlock(&rt->idle.lock);
-    /* Dekker with sni_inject: we are listed as asleep, now we look once more. */
-    if (sni_load_seq(&rt->inject.n) != 0 || sni_load_seq(&rt->stopping) != 0) {
-        sni_worker_kick(rt, w);
+    /* Dekker with sni_inject and with plain threads that wait for descriptors: we are listed as asleep, now we look once
+     * more. */
+    if (sni_load_seq(&rt->inject.n) != 0 || sni_load_seq(&rt->stopping) != 0 || (how == SNI_ASLEEP && poller_wanted(rt))) {
+        (void)sni_worker_kick(rt, w);
         return;
     }
-    if (last && !could_wake(rt))
+    if (dead)
         sni_report_deadlock(rt);
     int64_t left = until == INT64_MAX ? -1 : until - sn_now();
     if (until != INT64_MAX && left < 0)
@@ -250,7 +258,7 @@ static void go_to_sleep(struct sni_worker *w)
         int64_t deadline = left < 0 ? INT64_MAX : sni_os_clock() + left;
         (void)sni_os_futex_wait(&w->sleep, how, deadline);
     }
-    sni_worker_kick(rt, w); /* by ourselves, if nobody else has: we search again */
+    (void)sni_worker_kick(rt, w); /* by ourselves, if nobody else has: we search again */
 }
 
 /* --- searching --- */

@@ -128,6 +128,22 @@ static void abandon(sn_rawchan *ch, struct sni_chan_node *n)
     sni_spin_unlock(&ch->lock);
 }
 
+/* (L) Parks in the queue until a peer, a close or the context's end; the next context unlocks. */
+static sni_inline int wait_in(struct sni_link *queue, sn_ctx *ctx, sn_rawchan *ch, struct sni_wait *wait, void *ptr,
+                              const struct sni_reason *reason)
+{
+    struct sni_chan_node n = { .wait = wait, .seq = sni_wait_seq(wait), .ptr = ptr };
+
+    sni_list_append(queue, &n.link);
+    int r = sni_park(wait, ctx, reason, ch, sni_commit_unlock, &ch->lock);
+    if (sni_likely(r == 0))
+        return 0;
+    if (r == SNI_CHOSEN_CLOSED)
+        return SN_ECLOSED;
+    abandon(ch, &n);
+    return r;
+}
+
 int sn_rawchan_send(sn_ctx *ctx, sn_rawchan *ch, const void *value)
 {
     struct sni_wait *wait = sni_wait_self(), *peer;
@@ -145,15 +161,7 @@ int sn_rawchan_send(sn_ctx *ctx, sn_rawchan *ch, const void *value)
             sni_ready(peer);
         return r;
     }
-    struct sni_chan_node n = { .wait = wait, .seq = sni_wait_seq(wait), .ptr = (void *)(uintptr_t)value };
-    sni_list_append(&ch->senders, &n.link);
-    r = sni_park(wait, ctx, &sni_chan_sending, ch, sni_commit_unlock, &ch->lock);
-    if (sni_likely(r == 0))
-        return 0;
-    if (r == SNI_CHOSEN_CLOSED)
-        return SN_ECLOSED;
-    abandon(ch, &n);
-    return r;
+    return wait_in(&ch->senders, ctx, ch, wait, (void *)(uintptr_t)value, &sni_chan_sending);
 }
 
 int sn_rawchan_recv(sn_ctx *ctx, sn_rawchan *ch, void *value)
@@ -173,15 +181,7 @@ int sn_rawchan_recv(sn_ctx *ctx, sn_rawchan *ch, void *value)
             sni_ready(peer);
         return r;
     }
-    struct sni_chan_node n = { .wait = wait, .seq = sni_wait_seq(wait), .ptr = value };
-    sni_list_append(&ch->receivers, &n.link);
-    r = sni_park(wait, ctx, &sni_chan_receiving, ch, sni_commit_unlock, &ch->lock);
-    if (sni_likely(r == 0))
-        return 0;
-    if (r == SNI_CHOSEN_CLOSED)
-        return SN_ECLOSED;
-    abandon(ch, &n);
-    return r;
+    return wait_in(&ch->receivers, ctx, ch, wait, value, &sni_chan_receiving);
 }
 
 int sn_rawchan_try_send(sn_rawchan *ch, const void *value)
