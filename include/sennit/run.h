@@ -7,8 +7,9 @@
 SN_BEGIN
 
 typedef enum sn_deadlock {
-    SN_DEADLOCK_AUTO = 0, /* fatal under sn_run if no thread of another origin could wake a task; else reported */
-    SN_DEADLOCK_ALWAYS,   /* fatal */
+    SN_DEADLOCK_AUTO = 0, /* fatal under sn_run, once the process has no threads but the workers; under sn_start not
+                           * looked for, since the program's own threads may wake tasks at any time */
+    SN_DEADLOCK_ALWAYS,   /* fatal, other threads or not */
     SN_DEADLOCK_NEVER     /* not looked for */
 } sn_deadlock;
 
@@ -32,7 +33,10 @@ SN_API int sn_run(sn_fn *fn, void *arg, const sn_run_opts *opts);
 /* Starts a runtime beside the program's own threads: from here on they may start tasks. Returns 0, or as sn_run. */
 SN_MUST SN_API int sn_start(const sn_run_opts *opts);
 
-/* Ends it as sn_run does: cancels the root context, waits for the grace time, returns 0 or SN_ELEFT. It can be started
+/* What other threads do with the runtime (starting tasks, waiting for descriptors, making deadlines) must be over
+ * before this is called, and only one thread may call it.
+ *
+ * Ends it as sn_run does: cancels the root context, waits for the grace time, returns 0 or SN_ELEFT. It can be started
  * again afterwards. SN_ENOTRUNNING if nothing was started; SN_EINVAL inside a task. */
 SN_API int sn_stop(void);
 

@@ -10,7 +10,8 @@
  *
  * Exactly one case happens, or none. The answer is its index; cases[index].err tells how it went: 0, or SN_ECLOSED for a
  * closed channel, which counts as ready. The array is the caller's and may be used again for the next select, with the
- * same or changed cases; times given by sn_on_after start anew each time. One channel may stand in several cases.
+ * same or changed cases; times given by sn_on_after start anew each time. One channel may stand in several cases. The
+ * channels and contexts of the cases that were not chosen are in use until the select has returned.
  *
  * The context is a parameter and needs no case; sn_on_ctx is for others. Selecting over no case, or over empty handles
  * only, waits for the context.

@@ -21,7 +21,6 @@ static struct {
     struct sni_spin lock;
     struct want *wants;   /* (lock) */
     uint32_t count[65];   /* (lock) wants per signal */
-    int bell;             /* (lock) eventfd plus 1; 0: none */
     bool running;         /* (lock) the task that sends */
 } process;
 
@@ -75,6 +74,15 @@ static void forget(sn_rawchan *ch)
     }
 }
 
+static void stop_sender(int bell)
+{
+    sni_spin_lock(&process.lock);
+    process.running = false;
+    sni_os_signal_bell(-1);
+    sni_spin_unlock(&process.lock);
+    (void)sn_fd_close(bell);
+}
+
 static int send_signals(sn_ctx *ctx, void *arg)
 {
     int bell = (int)(intptr_t)arg;
@@ -83,40 +91,30 @@ static int send_signals(sn_ctx *ctx, void *arg)
     while (sn_fd_read(ctx, bell, &count, sizeof count) > 0)
         deliver(sni_os_signal_take());
     forget(NULL); /* the runtime ends */
-    sni_spin_lock(&process.lock);
-    process.running = false;
-    process.bell = 0;
-    sni_spin_unlock(&process.lock);
-    (void)sn_fd_close(bell);
+    stop_sender(bell);
     return 0;
 }
 
+/* The first want starts the task. The bell is there before anybody could see `running`. */
 static int start_sender(void)
 {
-    int r = 0, bell = 0;
+    int bell, r;
 
     sni_spin_lock(&process.lock);
-    bool start = !process.running;
-    process.running = true;
-    sni_spin_unlock(&process.lock);
-    if (!start)
+    if (process.running) {
+        sni_spin_unlock(&process.lock);
         return 0;
-    if ((bell = sni_os_eventfd()) < 0) {
-        r = bell;
-    } else {
-        sni_spin_lock(&process.lock);
-        process.bell = bell + 1;
-        sni_spin_unlock(&process.lock);
-        r = sn_task_go_opts(send_signals, (void *)(intptr_t)bell, &(sn_task_opts){ .name = "signals" });
     }
-    if (r < 0) {
-        sni_spin_lock(&process.lock);
-        process.running = false;
-        process.bell = 0;
-        sni_spin_unlock(&process.lock);
-        if (bell > 0)
-            (void)sni_os_close(bell);
+    if ((bell = sni_os_eventfd()) >= 0) {
+        process.running = true;
+        sni_os_signal_bell(bell);
     }
+    sni_spin_unlock(&process.lock);
+    if (bell < 0)
+        return bell;
+    r = sn_task_go_opts(send_signals, (void *)(intptr_t)bell, &(sn_task_opts){ .name = "signals" });
+    if (r < 0)
+        stop_sender(bell);
     return r;
 }
 
@@ -137,7 +135,7 @@ int sn_signal_notify_raw(sn_rawchan *ch, int signo)
     w->ch = ch;
     w->signo = signo;
     sni_spin_lock(&process.lock);
-    if (process.count[signo]++ == 0 && (r = sni_os_signal_catch(signo, process.bell - 1)) < 0) {
+    if (process.count[signo]++ == 0 && (r = sni_os_signal_catch(signo)) < 0) {
         process.count[signo]--;
     } else {
         w->next = process.wants;

@@ -96,8 +96,10 @@ int sni_os_process_start(const char *const argv[], const struct sn_process_opts 
 int sni_os_process_reap(int pid, int *code, int *signal);
 int sni_os_kill(int pid, bool group, int signal);
 
-/* Signals. catch: the signal sets its bit and rings `fd` (an eventfd) from now on. take: bits since the last take. */
-int sni_os_signal_catch(int signo, int fd);
+/* Signals. catch: from now on the signal sets its bit and rings the bell, an eventfd (-1: none). take: bits since the last
+ * take. */
+void sni_os_signal_bell(int fd);
+int sni_os_signal_catch(int signo);
 void sni_os_signal_restore(int signo);
 uint64_t sni_os_signal_take(void);
 

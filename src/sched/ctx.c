@@ -137,6 +137,15 @@ static void end_one(sn_ctx *ctx, int err, int cause, struct sni_wakes *wakes, st
         sni_spin_unlock(&ctx->lock);
         return;
     }
+    if (sni_load_rlx(&ctx->state) == SNI_CTX_LAZY) {
+        /* From now on it is looked at like any other: it keeps its parent's memory. Who is just attaching it loses. */
+        int32_t lazy = SNI_CTX_LAZY;
+        retain(ctx->parent);
+        if (sni_cas_acqrel(&ctx->state, &lazy, SNI_CTX_LIVE))
+            ctx->owns_parent = true;
+        else
+            release(ctx->parent);
+    }
     ctx->cause = cause;
     sni_store_seq(&ctx->state, err); /* Dekker with sni_commit_armed; release for the cause: pairs with sni_ctx_check */
     for (struct sni_link *l = ctx->waiters.next; l != &ctx->waiters; l = l->next) {
@@ -167,6 +176,7 @@ void sni_ctx_end(sn_ctx *ctx, int err, int cause)
     retain(ctx);
     for (;;) {
         end_one(ctx, err, cause, &wakes, &work);
+        sni_fence_seq(); /* Dekker with sn_ctx_with_deadline */
         if (sni_timer_del(&ctx->timer))
             release(ctx); /* the timer's reference */
         release(ctx);
@@ -350,7 +360,9 @@ int sn_ctx_with_deadline(sn_ctx **out, sn_ctx *parent, int64_t deadline)
             ctx->timer.arg = ctx;
             retain(ctx);
             sni_timer_add(heap, &ctx->timer);
-            /* The parent may have ended it before the timer was there to be taken out. */
+            /* The parent may have ended it before the timer was there to be taken out. Dekker with sni_ctx_end: timer, then
+             * state, there state, then timer. */
+            sni_fence_seq();
             if (sni_ctx_check(ctx) != 0 && sni_timer_del(&ctx->timer))
                 release(ctx);
         }

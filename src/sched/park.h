@@ -40,14 +40,14 @@ static inline bool sni_ring_push(struct sni_worker *w, struct sni_task *t)
 
 static inline struct sni_task *sni_ring_take(struct sni_worker *w)
 {
-    uint32_t head = sni_load_acq(&w->run.head);      /* pairs with the cas of the taker before us */
-
-    while (head != sni_load_acq(&w->run.tail)) {     /* pairs with the release in push */
+    for (;;) {
+        uint32_t head = sni_load_acq(&w->run.head);  /* pairs with the cas of the taker before us */
+        if (head == sni_load_acq(&w->run.tail))      /* pairs with the release in push */
+            return NULL;
         struct sni_task *t = sni_load_rlx(&w->run.ring[head % SNI_RING]); /* valid only if the cas succeeds */
         if (sni_cas_acqrel(&w->run.head, &head, head + 1)) /* frees the slot: pairs with push */
             return t;
     }
-    return NULL;
 }
 
 static inline void sni_ring_add(struct sni_worker *w, struct sni_task *t)
@@ -123,11 +123,14 @@ static sni_inline void sni_switch(struct sni_worker *w, struct sni_task *from, s
 {
     w->own.commit = commit;
     w->own.commit_arg = arg;
-    if (!to->sp) {
-        while (!to->sp && !(to->stack = sni_stack_get(w))) {
+    while (sni_unlikely(!to->sp && !(to->stack = sni_stack_get(w)))) {
+        if (!sni_stack_wait(w->own.rt, to))
             sni_task_drop(to, SN_ENOMEM);
-            to = sni_pick(w);
-        }
+        to = sni_pick(w);
+    }
+    if (sni_unlikely(to == from)) { /* there was no stack for what the scheduler wanted to run */
+        commit(arg);
+        return;
     }
     w->own.current = to;
     sni_san_before(w, from, to);
@@ -192,6 +195,7 @@ static sni_inline int32_t sni_park(struct sni_wait *wait, sn_ctx *ctx, const str
         sni_switch(w, sni_task_of(wait), sni_pick(w), sni_commit_armed, &armed);
         sni_await_commit(&armed);
     }
+    wait->reason = NULL; /* its object may be gone soon */
     return wait->result;
 }
 

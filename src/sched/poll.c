@@ -186,7 +186,7 @@ void sni_poll_forget(struct sni_rt *rt, int fd, int result)
     sni_wakes_ready(&wakes);
 }
 
-void sni_poll_run(struct sni_rt *rt, int64_t ns)
+void sni_poll_run(struct sni_rt *rt, int64_t ns, const uint32_t *sleep)
 {
     struct sni_poll *p = &rt->poll;
     struct sni_os_event events[64];
@@ -194,6 +194,9 @@ void sni_poll_run(struct sni_rt *rt, int64_t ns)
 
     if (sni_xchg_acq(&p->busy, 1u) != 0) /* pairs with the release below */
         return;
+    /* Only who holds `busy` takes the bell: a waker who set *sleep before this look has rung, or will ring, in our wait. */
+    if (sleep && sni_load_seq(sleep) == SNI_AWAKE)
+        ns = 0;
     int n = sni_os_poller_wait(&p->os, events, 64, ns);
     sni_wakes_init(&wakes);
     sni_spin_lock(&p->lock);

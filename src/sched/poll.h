@@ -29,7 +29,8 @@ int sni_poll_wait(sn_ctx *ctx, int fd, unsigned events);
 /* Wakes all waiters of fd with `result` and forgets it. */
 void sni_poll_forget(struct sni_rt *rt, int fd, int result);
 
-/* Waits at most `ns` (< 0: for ever) and readies whose descriptor is ready. Only if nobody else is doing so. */
-void sni_poll_run(struct sni_rt *rt, int64_t ns);
+/* Waits at most `ns` (< 0: for ever) and readies whose descriptor is ready. Only if nobody else is doing so. `sleep`: the
+ * caller's, or NULL; it does not wait if it was woken meanwhile, for the bell may be somebody else's catch already. */
+void sni_poll_run(struct sni_rt *rt, int64_t ns, const uint32_t *sleep);
 
 #endif

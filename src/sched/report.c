@@ -97,27 +97,25 @@ _Noreturn void sni_panic(const char *format, ...)
     abort();
 }
 
-void sni_report_deadlock(struct sni_rt *rt)
+bool sni_report_deadlock(struct sni_rt *rt, uint64_t epoch)
 {
     static struct report r;
-    bool fatal = rt->opts.deadlock == SN_DEADLOCK_ALWAYS;
 
     if (rt->opts.deadlock == SN_DEADLOCK_NEVER || sni_live_tasks(rt) == 0)
-        return;
+        return false;
     if (rt->opts.deadlock == SN_DEADLOCK_AUTO) {
         if (rt->embedded)
-            return; /* the program's own threads may do anything at any time */
-        int others = sni_os_thread_count() - rt->nworkers - SNI_SAN_THREADS;
-        fatal = others <= 0;
-        if (!fatal)
-            return; /* a thread that is not ours may still send or close */
+            return false; /* the program's own threads may do anything at any time */
+        if (sni_os_thread_count() > rt->nworkers + SNI_SAN_THREADS)
+            return true; /* a thread that is not ours may still send or close */
     }
+    if (!sni_still_dead(rt, epoch)) /* one that is gone by now may have done so before */
+        return false;
     r.n = 0;
     say(&r, "sennit: deadlock: every task waits, and nothing is left that could wake one\n");
     list_tasks(rt, &r);
     print(rt, &r);
-    if (fatal)
-        abort();
+    abort();
 }
 
 void sni_report_left(struct sni_rt *rt)

@@ -4,8 +4,9 @@
 
 #include "sched/rt.h"
 
-/* Nothing can run and nothing is left that could change it. Ends the process, or returns if that is not for us to say. */
-void sni_report_deadlock(struct sni_rt *rt);
+/* All workers sleep, since `epoch`, and nothing of ours could wake one. Ends the process if no other thread could, or
+ * returns: true if it should be looked at again later. */
+bool sni_report_deadlock(struct sni_rt *rt, uint64_t epoch);
 void sni_report_left(struct sni_rt *rt);
 
 /* The fault handler's first part: reports and aborts if addr is in a stack's guard. */

@@ -20,7 +20,7 @@ enum {
 
 typedef void sni_commit_fn(void *arg);
 
-/* A worker's states, in `sleep`: AWAKE <-> NAPPING (itself), any -> NOTIFIED (a waker). */
+/* A worker's `sleep`: set by itself, taken back by whoever wakes it, under idle.lock. */
 enum { SNI_AWAKE, SNI_ASLEEP, SNI_ASLEEP_POLLING };
 
 /* (w) only code running on this worker  (a) atomic */
@@ -55,6 +55,7 @@ struct sni_worker {
     alignas(64) struct sni_timers timers;
     alignas(64) uint32_t sleep;   /* (a) futex: one of SNI_AWAKE... */
     struct sni_worker *next_idle; /* (rt->idle.lock) */
+    bool watcher;                 /* (rt->idle.lock) it is the one who watches */
     uint32_t seen_tick;           /* (a) as a searcher saw it last; two may overlap, and guess badly once */
     struct sni_os_thread thread;  /* (c) */
     uint32_t exited;              /* (a) */
@@ -89,8 +90,10 @@ struct sni_rt {
         struct sni_worker *list;  /* (lock) sleeping workers, last asleep first */
         uint32_t sleeping;        /* (a) how many; written under lock */
         uint32_t searching;       /* (a) how many look for work; written under lock */
+        uint32_t watching;        /* (a) 1: a sleeper looks every WATCH_NS at what busy workers leave lying; under lock */
+        uint64_t epoch;           /* (lock) how often somebody woke */
     } idle;
-    uint32_t threads_waiting;     /* (a) plain threads parked in calls of ours */
+    uint32_t visitors;            /* (a) plain threads that are just handing over a task */
     uint32_t stopping;            /* (a) */
     uint32_t embedded;            /* (c) sn_start rather than sn_run */
     uint64_t next_id;             /* (a) of channels and other objects */
@@ -120,8 +123,8 @@ void sni_inject(struct sni_rt *rt, struct sni_task *task);
 void sni_wake_searcher(struct sni_rt *rt);
 static inline void sni_notify(struct sni_rt *rt)
 {
-    /* Relaxed and without a fence: a wake-up missed here costs parallelism for a moment, not a task, since this worker
-     * will run what it has pushed. A worker that goes to sleep looks again after a nap (see go_to_sleep). */
+    /* Relaxed and without a fence: this worker will run what it has pushed, if nobody else does. Should it be busy for long
+     * and the wake-up be missed, the watcher finds it (see go_to_sleep). */
     if (sni_unlikely(sni_load_rlx(&rt->idle.sleeping) != 0 && sni_load_rlx(&rt->idle.searching) == 0))
         sni_wake_searcher(rt);
 }
@@ -136,5 +139,8 @@ void sni_worker_destroy(struct sni_worker *w);
 void sni_wake_all(struct sni_rt *rt);
 
 uint64_t sni_live_tasks(struct sni_rt *rt);
+
+/* Nobody has woken since idle.epoch was `epoch`, and nothing of ours could wake a task. */
+bool sni_still_dead(struct sni_rt *rt, uint64_t epoch);
 
 #endif

@@ -39,11 +39,14 @@ int sn_run_workers(void)
 
 uint64_t sni_live_tasks(struct sni_rt *rt)
 {
-    uint64_t n = sni_load_rlx(&rt->spawned_far);
+    uint64_t ended = 0, spawned = 0;
 
+    /* The ends first: each was counted after its start, so that the sum is never too low. */
     for (int i = 0; i < rt->nworkers; i++)
-        n += sni_load_rlx(&rt->workers[i].own.spawned) - sni_load_rlx(&rt->workers[i].own.ended);
-    return n;
+        ended += sni_load_acq(&rt->workers[i].own.ended); /* pairs with the release in finish */
+    for (int i = 0; i < rt->nworkers; i++)
+        spawned += sni_load_rlx(&rt->workers[i].own.spawned); /* at least what the acquire above has made visible */
+    return spawned + sni_load_rlx(&rt->spawned_far) - ended;
 }
 
 /* --- options --- */
@@ -94,6 +97,8 @@ static size_t workers_size(const struct sni_rt *rt)
 
 static void unmake(struct sni_rt *rt)
 {
+    while (sni_load_seq(&rt->visitors) != 0) /* pairs with the sub in sni_inject */
+        sni_os_yield();
     sni_store_rel(&process.current, (struct sni_rt *)NULL);
     sni_os_fault_remove();
     sn_ctx_free(rt->root);
@@ -128,7 +133,8 @@ static int make(struct sni_rt **out, const sn_run_opts *opts)
         goto err_workers;
     if ((r = sni_poll_init(rt)) < 0)
         goto err_root;
-    sni_stacks_init(rt, rt->opts.stack_size);
+    if ((r = sni_stacks_init(rt, rt->opts.stack_size)) < 0)
+        goto err_poll;
     if ((r = sni_os_fault_install(sni_report_fault)) < 0)
         goto err_poll;
     sni_store_rel(&process.current, rt); /* pairs with the acquire in sni_rt_current */
@@ -139,6 +145,7 @@ static int make(struct sni_rt **out, const sn_run_opts *opts)
     *out = rt;
     return 0;
 err_poll:
+    sni_stacks_destroy(rt);
     sni_poll_destroy(rt);
 err_root:
     sn_ctx_free(rt->root);
@@ -277,12 +284,18 @@ int sn_run(sn_fn *fn, void *arg, const sn_run_opts *opts)
         goto err_taken;
     rt->main_fn = fn;
     rt->main_arg = arg;
-    r = sn_group_go_at(&rt->detached, life_then_stop, rt, 0, "sn_run", &(sn_task_opts){ .name = "sn_run" });
-    if (r < 0 || (r = start_workers(rt, 1)) < 0)
+    if ((r = start_workers(rt, 1)) < 0)
         goto err_made;
+    r = sn_group_go_at(&rt->detached, life_then_stop, rt, 0, "sn_run", &(sn_task_opts){ .name = "sn_run" });
+    if (r < 0) {
+        stop_workers(rt);
+        (void)join_workers(rt, 1, rt->nworkers); /* they have no task that could hold them up */
+        goto err_made;
+    }
     sni_worker_run(&rt->workers[0]);
     return finish_run(rt, rt->main_code, 1);
 err_made:
+    (void)sn_group_wait(&rt->detached);
     unmake(rt);
 err_taken:
     sni_store_rel(&process.taken, 0u);
@@ -305,6 +318,7 @@ int sn_start(const sn_run_opts *opts)
         goto err_made;
     return 0;
 err_made:
+    (void)sn_group_wait(&rt->detached);
     unmake(rt);
 err_taken:
     sni_store_rel(&process.taken, 0u);

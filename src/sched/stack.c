@@ -4,6 +4,7 @@
 
 #include "sched/alloc.h"
 #include "sched/san.h"
+#include "sennit/error.h"
 
 #include <string.h>
 
@@ -25,11 +26,6 @@ struct top {
 };
 
 _Static_assert(sizeof(struct top) <= SNI_STACK_TOP, "the top must leave the stack aligned");
-
-void sni_stacks_init(struct sni_rt *rt, size_t size)
-{
-    rt->stacks.size = size;
-}
 
 static size_t slab_bytes(const struct sni_stacks *s)
 {
@@ -115,6 +111,47 @@ static char *take_one(struct sni_stacks *s)
     return top;
 }
 
+int sni_stacks_init(struct sni_rt *rt, size_t size)
+{
+    rt->stacks.size = size;
+    rt->stacks.waiters_end = &rt->stacks.waiters;
+    return add_slab(&rt->stacks) ? 0 : SN_ENOMEM;
+}
+
+bool sni_stack_wait(struct sni_rt *rt, struct sni_task *task)
+{
+    struct sni_stacks *s = &rt->stacks;
+
+    sni_spin_lock(&s->lock);
+    bool wait = s->out > 0;
+    if (wait) {
+        task->wait.next = NULL;
+        *s->waiters_end = &task->wait;
+        s->waiters_end = &task->wait.next;
+        sni_store_rlx(&s->waiting, s->waiting + 1);
+    }
+    sni_spin_unlock(&s->lock);
+    if (wait)
+        sni_wake_searcher(rt); /* a sleeper may have some at hand */
+    return wait;
+}
+
+void sni_stack_serve_one(struct sni_rt *rt)
+{
+    struct sni_stacks *s = &rt->stacks;
+    struct sni_wait *first;
+
+    sni_spin_lock(&s->lock);
+    if ((first = s->waiters) != NULL) {
+        if (!(s->waiters = first->next))
+            s->waiters_end = &s->waiters;
+        sni_store_rlx(&s->waiting, s->waiting - 1);
+    }
+    sni_spin_unlock(&s->lock);
+    if (first)
+        sni_inject(rt, sni_task_of(first));
+}
+
 char *sni_stack_get(struct sni_worker *w)
 {
     struct sni_stacks *s = &w->own.rt->stacks;
@@ -125,6 +162,7 @@ char *sni_stack_get(struct sni_worker *w)
     sni_spin_lock(&s->lock);
     while (w->own.nstacks < MOVE && (top = take_one(s)))
         w->own.stacks[w->own.nstacks++] = top;
+    s->out += w->own.nstacks;
     sni_spin_unlock(&s->lock);
     return w->own.nstacks > 0 ? w->own.stacks[--w->own.nstacks] : NULL;
 }
@@ -134,6 +172,7 @@ static void flush(struct sni_worker *w)
     struct sni_stacks *s = &w->own.rt->stacks;
 
     sni_spin_lock(&s->lock);
+    s->out -= MOVE;
     for (int i = 0; i < MOVE; i++) { /* the oldest ones: the newest are warm */
         struct top *top = (struct top *)w->own.stacks[i];
         struct sni_stack_slab *slab = top->slab;
@@ -159,6 +198,8 @@ void sni_stack_put(struct sni_worker *w, char *top)
     if (sni_unlikely(w->own.nstacks == SNI_STACK_CACHE))
         flush(w);
     w->own.stacks[w->own.nstacks++] = top;
+    if (sni_unlikely(sni_load_rlx(&w->own.rt->stacks.waiting) != 0))
+        sni_stack_serve_one(w->own.rt);
 }
 
 void sni_stacks_trim(struct sni_rt *rt)

@@ -7,6 +7,8 @@
 #include <stddef.h>
 
 struct sni_rt;
+struct sni_task;
+struct sni_wait;
 struct sni_worker;
 
 enum {
@@ -24,6 +26,9 @@ struct sni_stacks {
     struct sni_stack_slab **slabs;        /* (lock) sorted by nothing; index is the slab's own number */
     size_t n, room;                       /* (lock) */
     struct sni_stack_slab *some;          /* (lock) slabs with a free stack */
+    struct sni_wait *waiters, **waiters_end; /* (lock) fresh tasks for which there was no stack */
+    uint32_t waiting;                     /* (a) how many; written under lock */
+    size_t out;                           /* (lock) stacks with workers: bound or at hand */
     size_t dirty;                         /* (a) free stacks that may hold memory; written under lock */
 };
 
@@ -34,7 +39,14 @@ void sni_stack_put(struct sni_worker *w, char *top);
 /* If addr lies in a guard: the upper end of that stack; else NULL. Takes no lock: for the fault handler. */
 char *sni_stack_of_guard(struct sni_rt *rt, uintptr_t addr);
 
-void sni_stacks_init(struct sni_rt *rt, size_t size);
+/* There is no stack for this fresh task: it waits for one to be given back, unless none is out; then false. */
+bool sni_stack_wait(struct sni_rt *rt, struct sni_task *task);
+
+/* A stack is at hand: the longest-waiting task may try again. */
+void sni_stack_serve_one(struct sni_rt *rt);
+
+/* SN_ENOMEM if not even one stack can be had. */
+int sni_stacks_init(struct sni_rt *rt, size_t size);
 void sni_stacks_destroy(struct sni_rt *rt);
 void sni_stacks_trim(struct sni_rt *rt);
 

@@ -280,11 +280,12 @@ int sni_task_spawn(struct sni_rt *rt, sn_group *group, sn_ctx *ctx, sn_fn *fn, c
         sni_inject(rt, t);
         return 0;
     }
+    sni_store_rlx(&w->own.spawned, w->own.spawned + 1); /* before it can end: see sni_live_tasks */
     if (sni_deque_push(&w->fresh, t) < 0) {
+        sni_store_rlx(&w->own.spawned, w->own.spawned - 1);
         sni_store_rel(&t->gen, t->gen + 1);
         goto no_memory;
     }
-    sni_store_rlx(&w->own.spawned, w->own.spawned + 1);
     sni_notify(rt);
     return 0;
 no_memory:
@@ -305,7 +306,7 @@ static void finish(struct sni_worker *w, struct sni_task *t, int code)
     if (t->copy_size)
         sni_free(t->arg, t->copy_size);
     sni_store_rel(&t->gen, t->gen + 1); /* dead: pairs with the acquire in sni_task_alive */
-    sni_store_rlx(&w->own.ended, w->own.ended + 1);
+    sni_store_rel(&w->own.ended, w->own.ended + 1); /* pairs with the acquire in sni_live_tasks */
     give_record(w->own.rt, w, t);
     sni_group_leave(group, code);
 }

@@ -52,21 +52,16 @@ struct sni_wait *sni_thread_wait(void)
 int32_t sni_park_thread(struct sni_wait *wait, struct sni_armed *armed)
 {
     struct thread *t = sni_container(wait, struct thread, wait);
-    struct sni_rt *rt = sni_rt_current();
 
     sni_store_rlx(&t->awake, 0u); /* nobody can ready us before commit lets the object go */
     if (!sni_ctx_endless(armed->ctx))
         sni_ctx_join(wait, armed->ctx);
-    if (rt)
-        sni_add_rlx(&rt->threads_waiting, 1u);
     if (sni_ctx_endless(armed->ctx))
         armed->commit(armed->arg);
     else
         sni_commit_armed(armed);
     while (sni_load_acq(&t->awake) == 0) /* pairs with the release in sni_ready_thread */
         (void)sni_os_futex_wait(&t->awake, 0, INT64_MAX);
-    if (rt)
-        sni_add_rlx(&rt->threads_waiting, -1u);
     sni_ctx_leave(wait); /* a thread may live on for long: it keeps no context alive */
     return wait->result;
 }

@@ -67,14 +67,12 @@ int sni_timer_reserve(struct sni_rt *rt, struct sni_timers **out)
     struct sni_timers *h = w && w->own.rt == rt ? &w->timers : &rt->workers[0].timers;
     int r = 0;
 
-    /* Twice the room that is used would be enough for one more; keeping 64 spare covers all who have reserved and not
-     * yet added: at most one task per worker and the plain threads. */
     sni_spin_lock(&h->lock);
-    if (h->n + 64 > h->room) {
+    if (h->n + h->reserved == h->room) {
         uint32_t room = h->room ? h->room * 2 : 128;
         struct sni_timer_slot *slots = sni_alloc(room * sizeof *slots);
         if (!slots) {
-            r = h->n < h->room ? 0 : SN_ENOMEM;
+            r = SN_ENOMEM;
         } else {
             if (h->n)
                 memcpy(slots, h->slots, h->n * sizeof *slots);
@@ -83,9 +81,17 @@ int sni_timer_reserve(struct sni_rt *rt, struct sni_timers **out)
             h->room = room;
         }
     }
+    h->reserved += r == 0;
     sni_spin_unlock(&h->lock);
     *out = h;
     return r;
+}
+
+void sni_timer_unreserve(struct sni_timers *h)
+{
+    sni_spin_lock(&h->lock);
+    h->reserved--;
+    sni_spin_unlock(&h->lock);
 }
 
 void sni_timer_add(struct sni_timers *h, struct sni_timer *t)
@@ -94,7 +100,8 @@ void sni_timer_add(struct sni_timers *h, struct sni_timer *t)
     struct sni_worker *self = sni_self();
 
     sni_spin_lock(&h->lock);
-    sni_check(h->n < h->room, "internal error: a timer without a reservation");
+    sni_assert(h->reserved > 0);
+    h->reserved--;
     sni_store_rel(&t->heap, h); /* pairs with the acquire in sni_timer_del */
     sift_up(h, h->n++, (struct sni_timer_slot){ t->deadline, t });
     bool first = h->slots[0].timer == t;
@@ -187,7 +194,7 @@ static int sleep_thread(struct sni_wait *wait, sn_ctx *ctx, int64_t deadline)
             return r;
         if (slice > deadline - now)
             slice = deadline - now;
-        (void)sni_os_futex_wait(&never, 0, sni_os_clock() + slice);
+        (void)sni_os_futex_wait(&never, 0, slice > SN_SEC(3600) ? SN_FOREVER : sni_os_clock() + slice);
     }
     return sni_ctx_check(ctx);
 }

@@ -18,7 +18,7 @@ struct sni_timer_slot {
 
 struct sni_timers {
     struct sni_spin lock;
-    uint32_t n, room;             /* (lock) */
+    uint32_t n, room, reserved;   /* (lock) */
     struct sni_timer_slot *slots; /* (lock) the heap: parent of i is (i - 1) / 4 */
     int64_t first;                /* (a) earliest deadline; INT64_MAX: none. Written under lock */
 };
@@ -40,6 +40,7 @@ struct sni_timer {
  * sni_timer_add will not fail. 0 or SN_ENOMEM. Returns the heap in *out. */
 int sni_timer_reserve(struct sni_rt *rt, struct sni_timers **out);
 void sni_timer_add(struct sni_timers *heap, struct sni_timer *timer);
+void sni_timer_unreserve(struct sni_timers *heap); /* none will be added after all */
 
 /* True if the timer was taken out before it was due. False: it has fired, or its fn is about to be called, or it was never
  * added. After it nobody else touches the timer's memory (its fn's argument is the fn's affair). */

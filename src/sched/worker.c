@@ -13,7 +13,8 @@
  * of tasks that talk to each other stay on one worker; work that takes time spreads.
  *
  * No work is lost between a push and a worker going to sleep: what is in a ring or deque is run by its owner; the inject
- * queue has no owner, and there both sides are sequentially consistent (see sni_inject and go_to_sleep). */
+ * queue has no owner, and there both sides are sequentially consistent (see sni_inject and go_to_sleep). An owner may be
+ * busy for long: so while any worker is awake, one of the sleepers is the watcher, which looks every WATCH_NS. */
 #include "base/rng.h"
 #include "sched/alloc.h"
 #include "sched/park.h"
@@ -26,6 +27,7 @@ enum {
     NAP_NS = 50000,    /* about what a wake-up costs */
     SEARCH_NS = 1000000, /* naps for a millisecond cost less than being woken again within it */
     TRIM_NS = 400000000, /* free stacks are given back after this long */
+    WATCH_NS = 10000000, /* how late may be noticed what a busy worker leaves lying: its timers, descriptors, tasks */
 };
 
 __attribute__((visibility("hidden"))) __thread struct sni_worker *sni_tls_self
@@ -38,6 +40,7 @@ int sni_worker_init(struct sni_worker *w, struct sni_rt *rt, uint32_t id)
     w->own.rng = rt->opts.seed + id * 0x632be59bd9b4e019u;
     w->own.current = &w->own.idle;
     w->own.idle.rt = rt;
+    w->own.idle.sp = w; /* not fresh; the true value comes with the first switch away */
     w->own.idle.wait.ctx = sn_background();
     w->own.commit = sni_no_commit;
     w->timers.first = INT64_MAX;
@@ -55,6 +58,11 @@ void sni_worker_destroy(struct sni_worker *w)
 
 void sni_inject(struct sni_rt *rt, struct sni_task *t)
 {
+    struct sni_worker *w = sni_self();
+    bool visitor = !w || w->own.rt != rt;
+
+    if (visitor) /* once the task is there, it may run and end the runtime: unmake waits for us */
+        (void)sni_add_seq(&rt->visitors, 1u);
     t->wait.next = NULL;
     sni_spin_lock(&rt->inject.lock);
     if (rt->inject.tail)
@@ -66,23 +74,37 @@ void sni_inject(struct sni_rt *rt, struct sni_task *t)
     sni_spin_unlock(&rt->inject.lock);
     if (sni_load_seq(&rt->idle.sleeping) != 0 && sni_load_seq(&rt->idle.searching) == 0)
         sni_wake_searcher(rt);
+    if (visitor)
+        (void)sni_sub_seq(&rt->visitors, 1u); /* our last touch; pairs with the load in unmake */
 }
 
-static struct sni_task *take_injected(struct sni_rt *rt)
+/* Takes a fair share of the queue: returns the first, the others go to our ring. */
+static struct sni_task *take_injected(struct sni_worker *w)
 {
-    struct sni_wait *wait;
+    struct sni_rt *rt = w->own.rt;
+    uint32_t n = sni_load_rlx(&rt->inject.n); /* looked at again before sleeping */
+    uint32_t room = SNI_RING - (sni_load_rlx(&w->run.tail) - sni_load_acq(&w->run.head));
+    struct sni_wait *first = NULL;
 
-    if (sni_load_rlx(&rt->inject.n) == 0) /* looked at again before sleeping */
+    if (n == 0)
         return NULL;
+    n = n / (uint32_t)rt->nworkers + 1;
+    if (n > room)
+        n = room + 1;
     sni_spin_lock(&rt->inject.lock);
-    if ((wait = rt->inject.head) != NULL) {
+    for (uint32_t i = 0; i < n && rt->inject.head; i++) {
+        struct sni_wait *wait = rt->inject.head;
         rt->inject.head = wait->next;
         if (!wait->next)
             rt->inject.tail = NULL;
         (void)sni_add_seq(&rt->inject.n, -1u);
+        if (!first)
+            first = wait;
+        else
+            (void)sni_ring_push(w, sni_task_of(wait)); /* there is room: only we push */
     }
     sni_spin_unlock(&rt->inject.lock);
-    return wait ? sni_task_of(wait) : NULL;
+    return first ? sni_task_of(first) : NULL;
 }
 
 void sni_ready_far(struct sni_wait *wait)
@@ -109,7 +131,7 @@ static void rouse(struct sni_rt *rt, struct sni_worker *w, uint32_t how)
 {
     if (how == SNI_ASLEEP_POLLING)
         sni_os_poller_ring(&rt->poll.os);
-    else
+    else if (how == SNI_ASLEEP)
         sni_os_futex_wake(&w->sleep);
 }
 
@@ -117,13 +139,29 @@ static void rouse(struct sni_rt *rt, struct sni_worker *w, uint32_t how)
 static uint32_t unlist(struct sni_rt *rt, struct sni_worker *w)
 {
     struct sni_worker **at = &rt->idle.list;
+    uint32_t how = sni_load_rlx(&w->sleep);
 
     while (*at != w)
         at = &(*at)->next_idle;
     *at = w->next_idle;
+    if (w->watcher)
+        sni_store_seq(&rt->idle.watching, 0u);
+    w->watcher = false;
+    rt->idle.epoch++;
     sni_store_seq(&rt->idle.sleeping, rt->idle.sleeping - 1);
     sni_store_seq(&rt->idle.searching, rt->idle.searching + 1);
-    return __atomic_exchange_n(&w->sleep, SNI_AWAKE, __ATOMIC_ACQ_REL);
+    sni_store_seq(&w->sleep, (uint32_t)SNI_AWAKE); /* before the bell: see sni_poll_run */
+    return how;
+}
+
+/* (idle.lock) Whom to wake: rather not the one in the poller, which has its own work. */
+static struct sni_worker *best_sleeper(struct sni_rt *rt)
+{
+    struct sni_worker *w = rt->idle.list;
+
+    while (w && sni_load_rlx(&w->sleep) == SNI_ASLEEP_POLLING && w->next_idle)
+        w = w->next_idle;
+    return w;
 }
 
 void sni_wake_searcher(struct sni_rt *rt)
@@ -132,7 +170,7 @@ void sni_wake_searcher(struct sni_rt *rt)
     uint32_t how = SNI_AWAKE;
 
     sni_spin_lock(&rt->idle.lock);
-    w = rt->idle.searching == 0 ? rt->idle.list : NULL;
+    w = rt->idle.searching == 0 ? best_sleeper(rt) : NULL;
     if (w)
         how = unlist(rt, w);
     sni_spin_unlock(&rt->idle.lock);
@@ -140,16 +178,23 @@ void sni_wake_searcher(struct sni_rt *rt)
         rouse(rt, w, how);
 }
 
-bool sni_worker_kick(struct sni_rt *rt, struct sni_worker *w)
+/* What w's sleep was, which is over now. */
+static uint32_t wake(struct sni_rt *rt, struct sni_worker *w)
 {
     uint32_t how = SNI_AWAKE;
 
     sni_spin_lock(&rt->idle.lock);
-    if (w->sleep != SNI_AWAKE)
+    if (sni_load_rlx(&w->sleep) != SNI_AWAKE)
         how = unlist(rt, w);
     sni_spin_unlock(&rt->idle.lock);
-    if (how != SNI_AWAKE)
-        rouse(rt, w, how);
+    return how;
+}
+
+bool sni_worker_kick(struct sni_rt *rt, struct sni_worker *w)
+{
+    uint32_t how = wake(rt, w);
+
+    rouse(rt, w, how);
     return how != SNI_AWAKE;
 }
 
@@ -195,8 +240,11 @@ static void trim(struct sni_rt *rt)
 {
     int64_t at = sni_load_rlx(&rt->trim_at);
 
-    if (sni_load_rlx(&rt->stacks.dirty) == 0 && sni_load_rlx(&rt->tasks.idle) == 0)
+    if (sni_load_rlx(&rt->stacks.dirty) == 0 && sni_load_rlx(&rt->tasks.idle) == 0) {
+        if (at != 0)
+            sni_store_rlx(&rt->trim_at, (int64_t)0);
         return;
+    }
     if (at == 0)
         sni_store_rlx(&rt->trim_at, sn_now() + TRIM_NS);
     else if (sn_now() >= at) {
@@ -218,47 +266,71 @@ static bool poller_wanted(struct sni_rt *rt)
     return sni_load_seq(&rt->poll.waiting) != 0 && sni_load_seq(&rt->poll.busy) == 0;
 }
 
-static void go_to_sleep(struct sni_worker *w)
+/* Until when to sleep: the first timer, the next trimming, and for the watcher no longer than WATCH_NS. Called when listed:
+ * a plain thread that adds a timer now finds us asleep. */
+static int64_t sleep_until(struct sni_worker *w, bool watcher)
 {
     struct sni_rt *rt = w->own.rt;
     int64_t until = first_timer(rt);
     int64_t trim_at = sni_load_rlx(&rt->trim_at);
-    uint32_t how = SNI_ASLEEP;
-    bool dead;
 
     if (trim_at != 0 && trim_at < until)
         until = trim_at;
+    if (watcher && sn_now() + WATCH_NS < until)
+        until = sn_now() + WATCH_NS;
+    return until;
+}
+
+/* Returns true for a watcher that nobody woke. */
+static bool go_to_sleep(struct sni_worker *w)
+{
+    struct sni_rt *rt = w->own.rt;
     /* One sleeper sits in the poller if somebody waits for descriptors. */
-    if (poller_wanted(rt))
-        how = SNI_ASLEEP_POLLING;
+    uint32_t how = poller_wanted(rt) ? SNI_ASLEEP_POLLING : SNI_ASLEEP;
+    bool watcher, dead;
+    uint64_t epoch;
+
     sni_spin_lock(&rt->idle.lock);
     w->next_idle = rt->idle.list;
     rt->idle.list = w;
     sni_store_seq(&w->sleep, how);
     sni_store_seq(&rt->idle.sleeping, rt->idle.sleeping + 1);
     sni_store_seq(&rt->idle.searching, rt->idle.searching - 1);
+    watcher = w->watcher = rt->idle.watching == 0 && rt->idle.sleeping < (uint32_t)rt->nworkers;
+    if (watcher)
+        sni_store_seq(&rt->idle.watching, 1u);
     /* Under the lock, without which nobody wakes: all asleep, and nothing on its way. */
     dead = rt->idle.sleeping == (uint32_t)rt->nworkers && !could_wake(rt);
+    epoch = rt->idle.epoch;
     sni_spin_unlock(&rt->idle.lock);
     /* Dekker with sni_inject and with plain threads that wait for descriptors: we are listed as asleep, now we look once
      * more. */
     if (sni_load_seq(&rt->inject.n) != 0 || sni_load_seq(&rt->stopping) != 0 || (how == SNI_ASLEEP && poller_wanted(rt))) {
-        (void)sni_worker_kick(rt, w);
-        return;
+        (void)wake(rt, w);
+        return false;
     }
-    if (dead)
-        sni_report_deadlock(rt);
+    int64_t until = sleep_until(w, watcher);
+    if (dead && sni_report_deadlock(rt, epoch)) {
+        int64_t again = sn_now() + SN_SEC(1); /* another thread may be about to end */
+        until = again < until ? again : until;
+    }
     int64_t left = until == INT64_MAX ? -1 : until - sn_now();
     if (until != INT64_MAX && left < 0)
         left = 0;
-    if (how == SNI_ASLEEP_POLLING) {
-        if (sni_load_acq(&w->sleep) == how)
-            sni_poll_run(rt, left);
-    } else {
-        int64_t deadline = left < 0 ? INT64_MAX : sni_os_clock() + left;
-        (void)sni_os_futex_wait(&w->sleep, how, deadline);
-    }
-    (void)sni_worker_kick(rt, w); /* by ourselves, if nobody else has: we search again */
+    if (how == SNI_ASLEEP_POLLING)
+        sni_poll_run(rt, left, &w->sleep);
+    else
+        (void)sni_os_futex_wait(&w->sleep, how, left < 0 ? INT64_MAX : sni_os_clock() + left);
+    return wake(rt, w) != SNI_AWAKE && watcher;
+}
+
+/* Nothing has woken since `epoch`, and still nothing could. */
+bool sni_still_dead(struct sni_rt *rt, uint64_t epoch)
+{
+    sni_spin_lock(&rt->idle.lock);
+    bool dead = rt->idle.epoch == epoch && !could_wake(rt);
+    sni_spin_unlock(&rt->idle.lock);
+    return dead;
 }
 
 /* --- searching --- */
@@ -313,9 +385,11 @@ static void tick(struct sni_worker *w)
 {
     struct sni_rt *rt = w->own.rt;
 
+    if (sni_unlikely(sni_load_rlx(&rt->stacks.waiting) != 0) && w->own.nstacks > 0)
+        sni_stack_serve_one(rt);
     fire_timers(rt);
     if (sni_load_rlx(&rt->poll.waiting) != 0)
-        sni_poll_run(rt, 0);
+        sni_poll_run(rt, 0, NULL);
     trim(rt);
 }
 
@@ -331,10 +405,49 @@ static struct sni_task *search_once(struct sni_worker *w)
     struct sni_task *t;
 
     tick(w);
-    return (t = local(w)) || (t = take_injected(w->own.rt)) ? t : NULL;
+    return (t = local(w)) || (t = take_injected(w)) ? t : NULL;
 }
 
-/* Looks for work until there is some (NULL: the runtime stops). At most one worker is in the inner loop at a time. */
+/* Looks for SEARCH_NS, with naps. Gives up at once if others search already, or there is nobody to steal from. */
+static struct sni_task *search_long(struct sni_worker *w)
+{
+    struct sni_rt *rt = w->own.rt;
+    struct sni_task *t = NULL;
+    int64_t end = 0;
+    bool only = sni_load_seq(&rt->idle.searching) == 1 && rt->nworkers > 1;
+
+    sample_ticks(rt);
+    for (int i = 0; only && i < SPINS && !t; i++) {
+        sni_pause();
+        if (sni_load_rlx(&rt->inject.n) != 0)
+            t = take_injected(w);
+    }
+    while (!t && !(t = search_once(w)) && only && !(t = steal_round(w)) && !sni_load_acq(&rt->stopping)) {
+        int64_t now = sn_now();
+        if (end == 0)
+            end = now + SEARCH_NS;
+        if (now >= end || sni_load_seq(&rt->idle.sleeping) == (uint32_t)rt->nworkers - 1)
+            break;
+        uint32_t nap = SNI_AWAKE;
+        (void)sni_os_futex_wait(&nap, nap, sni_os_clock() + NAP_NS);
+    }
+    return t;
+}
+
+/* Somebody should look after what we leave behind while we run a task. */
+static void leave_search(struct sni_worker *w)
+{
+    struct sni_rt *rt = w->own.rt;
+
+    stop_searching(rt);
+    if (sni_load_seq(&rt->idle.sleeping) != 0 &&
+        (sni_load_seq(&rt->idle.watching) == 0 || backlog(w) != 0 || sni_load_seq(&rt->inject.n) != 0) &&
+        sni_load_seq(&rt->idle.searching) == 0)
+        sni_wake_searcher(rt);
+}
+
+/* Looks for work until there is some (NULL: the runtime stops). A watcher whose time has come looks once and goes back to
+ * sleep: its last look was long enough ago to see who fell behind. */
 static struct sni_task *search(struct sni_worker *w)
 {
     struct sni_rt *rt = w->own.rt;
@@ -343,31 +456,15 @@ static struct sni_task *search(struct sni_worker *w)
     sni_spin_lock(&rt->idle.lock);
     sni_store_seq(&rt->idle.searching, rt->idle.searching + 1);
     sni_spin_unlock(&rt->idle.lock);
+    t = search_long(w);
     while (!t && !sni_load_acq(&rt->stopping)) {
-        int64_t end = 0;
-        bool only = sni_load_seq(&rt->idle.searching) == 1 && rt->nworkers > 1;
-        sample_ticks(rt);
-        for (int i = 0; only && i < SPINS && !t; i++) {
-            sni_pause();
-            if (sni_load_rlx(&rt->inject.n) != 0)
-                t = take_injected(rt);
-        }
-        while (!t && !(t = search_once(w)) && only && !(t = steal_round(w)) && !sni_load_acq(&rt->stopping)) {
-            int64_t now = sn_now();
-            if (end == 0)
-                end = now + SEARCH_NS;
-            /* With everyone else asleep there is nobody to steal from. */
-            if (now >= end || sni_load_seq(&rt->idle.sleeping) == (uint32_t)rt->nworkers - 1)
-                break;
-            uint32_t nap = SNI_AWAKE;
-            (void)sni_os_futex_wait(&nap, nap, sni_os_clock() + NAP_NS);
-        }
-        if (!t && !sni_load_acq(&rt->stopping))
-            go_to_sleep(w);
+        bool watched = go_to_sleep(w);
+        if (watched)
+            t = (t = search_once(w)) ? t : steal_round(w);
+        else
+            t = search_long(w);
     }
-    stop_searching(rt);
-    if (t && (backlog(w) != 0 || sni_load_rlx(&rt->inject.n) != 0))
-        sni_notify(rt); /* there is more: let the next one search */
+    leave_search(w);
     return t;
 }
 
@@ -384,9 +481,9 @@ void sni_worker_run(struct sni_worker *w)
     while (!sni_load_acq(&rt->stopping)) { /* pairs with the release in end_main */
         struct sni_task *t = NULL;
         tick(w);
-        if (++round % 4 == 0) /* neither the inject queue nor the oldest fresh task starves */
-            t = take_injected(rt);
-        else if (round % 4 == 2)
+        if (++round % 2 == 0) /* neither the inject queue nor the oldest fresh task starves */
+            t = take_injected(w);
+        else
             t = sni_deque_steal(&w->fresh);
         if (!t && !(t = local(w)) && !(t = search(w)))
             break;

@@ -212,16 +212,22 @@ static void commit_select(void *p)
         sni_ready(wait);
 }
 
-static void dequeue(struct select *s)
+/* Takes the nodes of all cases but the chosen one (-1: none) out of their queues. The chosen one's channel is not touched
+ * on its account: its owner may free it as soon as the effect is seen. */
+static void dequeue(struct select *s, int chosen)
 {
-    lock_all(s);
-    for (uint32_t i = 0; i < s->n; i++)
-        if (is_chan(&s->cases[i]) && part(&s->cases[i])->chan.link.next)
-            sni_list_remove(&part(&s->cases[i])->chan.link);
-    unlock_all(s);
-    for (uint32_t i = 0; i < s->n; i++)
-        if (s->cases[i].sni_kind == SNI_CASE_CTX)
-            sni_ctx_node_remove(s->cases[i].sni_object, &part(&s->cases[i])->ctx);
+    for (uint32_t i = 0; i < s->n; i++) {
+        sn_case *c = &s->cases[i];
+        if (c->sni_kind == SNI_CASE_CTX) {
+            sni_ctx_node_remove(c->sni_object, &part(c)->ctx);
+        } else if (is_chan(c) && (int)i != chosen) {
+            sn_rawchan *ch = c->sni_object;
+            sni_spin_lock(&ch->lock);
+            if (part(c)->chan.link.next)
+                sni_list_remove(&part(c)->chan.link);
+            sni_spin_unlock(&ch->lock);
+        }
+    }
     if (s->heap)
         (void)sni_timer_del(&s->timer);
 }
@@ -271,6 +277,8 @@ static int wait_for_case(sn_ctx *ctx, sn_case *cases, uint32_t n, struct sni_wai
             unlock_all(&s);
             if (peer)
                 sni_ready(peer);
+            if (s.heap)
+                sni_timer_unreserve(s.heap);
             return (int)i;
         }
     }
@@ -278,12 +286,13 @@ static int wait_for_case(sn_ctx *ctx, sn_case *cases, uint32_t n, struct sni_wai
     r = sni_park(wait, ctx, &selecting, NULL, commit_select, &s);
     while (!sni_load_acq(&s.committed)) /* pairs with the release in commit_select */
         sni_pause();
-    dequeue(&s);
-    if (r < 0)
-        return r;
-    sn_case *chosen = &cases[r & ~SNI_CHOSEN_CLOSED];
-    chosen->err = r & SNI_CHOSEN_CLOSED ? SN_ECLOSED : chosen->sni_kind == SNI_CASE_CTX ? sn_ctx_err(chosen->sni_object) : 0;
-    return r & ~SNI_CHOSEN_CLOSED;
+    int chosen = r < 0 ? -1 : r & ~SNI_CHOSEN_CLOSED;
+    if (chosen >= 0)
+        cases[chosen].err = r & SNI_CHOSEN_CLOSED                       ? SN_ECLOSED
+                            : cases[chosen].sni_kind == SNI_CASE_CTX ? sn_ctx_err(cases[chosen].sni_object)
+                                                                        : 0;
+    dequeue(&s, chosen);
+    return chosen < 0 ? r : chosen;
 }
 
 static int select_with(int (*attempt)(sn_case *, uint32_t), sn_ctx *ctx, sn_case *cases, size_t n)

@@ -12,18 +12,27 @@
 
 extern char **environ;
 
-static int set_up_fds(posix_spawn_file_actions_t *actions, const struct sn_process_opts *o)
+/* The child's 0, 1 and 2 from what the options name. A source that is itself 0, 1 or 2 might be overwritten before its
+ * turn: it is first copied, to a close-on-exec number out of the way, in *copies. */
+static int set_up_fds(posix_spawn_file_actions_t *actions, const struct sn_process_opts *o, int copies[3])
 {
+    const int named[3] = { o->in, o->out, o->err };
     int r = 0;
 
-    if (o->in == 0)
-        r = posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
-    else
-        r = posix_spawn_file_actions_adddup2(actions, o->in - 1, 0);
-    if (r == 0 && o->out != 0)
-        r = posix_spawn_file_actions_adddup2(actions, o->out - 1, 1);
-    if (r == 0 && o->err != 0)
-        r = posix_spawn_file_actions_adddup2(actions, o->err - 1, 2);
+    for (int to = 0; to < 3 && r == 0; to++) {
+        int from = named[to] - 1;
+        if (named[to] == 0) {
+            if (to == 0)
+                r = posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
+            continue;
+        }
+        if (from < 3) {
+            from = copies[to] = fcntl(from, F_DUPFD_CLOEXEC, 3);
+            if (from < 0)
+                return errno;
+        }
+        r = posix_spawn_file_actions_adddup2(actions, from, to);
+    }
     return r;
 }
 
@@ -47,13 +56,14 @@ int sni_os_process_start(const char *const argv[], const struct sn_process_opts 
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attr;
+    int copies[3] = { -1, -1, -1 };
     int r;
 
     if ((r = posix_spawn_file_actions_init(&actions)) != 0)
         return -r;
     if ((r = posix_spawnattr_init(&attr)) != 0)
         goto out_actions;
-    if ((r = set_up_fds(&actions, o)) != 0 || (r = set_up_attributes(&attr, o)) != 0)
+    if ((r = set_up_fds(&actions, o, copies)) != 0 || (r = set_up_attributes(&attr, o)) != 0)
         goto out_attr;
     char *const *env = o->env ? (char *const *)(uintptr_t)o->env : environ;
     r = posix_spawnp(pid, argv[0], &actions, &attr, (char *const *)(uintptr_t)argv, env);
@@ -66,6 +76,9 @@ int sni_os_process_start(const char *const argv[], const struct sn_process_opts 
         (void)waitpid(*pid, NULL, 0);
     }
 out_attr:
+    for (int i = 0; i < 3; i++)
+        if (copies[i] >= 0)
+            (void)close(copies[i]);
     (void)posix_spawnattr_destroy(&attr);
 out_actions:
     (void)posix_spawn_file_actions_destroy(&actions);

@@ -21,12 +21,16 @@ static void on_signal(int signo)
     errno = saved;
 }
 
-int sni_os_signal_catch(int signo, int fd)
+void sni_os_signal_bell(int fd)
+{
+    sni_store_rlx(&bell_fd, fd); /* read by handlers only */
+}
+
+int sni_os_signal_catch(int signo)
 {
     struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART | SA_ONSTACK };
 
     sigemptyset(&action.sa_mask);
-    sni_store_rlx(&bell_fd, fd);
     return sigaction(signo, &action, &previous[signo]) == 0 ? 0 : -errno;
 }
 
