@@ -412,7 +412,13 @@ int sn_task_alive(sn_task task)
 
 static void commit_requeue(void *arg)
 {
-    sni_ring_add(sni_self(), arg);
+    struct sni_worker *w = sni_self();
+
+    /* Behind everybody: if there are more tasks than the ring holds, their queue is the inject queue. */
+    if (sni_unlikely(sni_load_rlx(&w->own.rt->inject.n) != 0))
+        sni_inject(w->own.rt, arg);
+    else
+        sni_ring_add(w, arg);
 }
 
 void sn_yield(void)
