@@ -128,6 +128,17 @@ static void release(sn_ctx *ctx)
 
 /* --- the end of a context --- */
 
+/* A lazy context becomes a live one, with a reference to the parent that it borrowed. Under its lock; true if it was lazy. */
+static bool leave_lazy(sn_ctx *ctx)
+{
+    if (sni_load_rlx(&ctx->state) != SNI_CTX_LAZY)
+        return false;
+    retain(ctx->parent);
+    ctx->owns_parent = true;
+    sni_store_rel(&ctx->state, SNI_CTX_LIVE); /* pairs with sni_ctx_check: who sees it live sees owns_parent */
+    return true;
+}
+
 /* Ends one context: claims its waiters into `wakes`, moves its children, retained, to `work`, by the link that was in its
  * own list: once out of it, that is nobody else's. */
 static void end_one(sn_ctx *ctx, int err, int cause, struct sni_wakes *wakes, struct sni_link *work)
@@ -137,15 +148,7 @@ static void end_one(sn_ctx *ctx, int err, int cause, struct sni_wakes *wakes, st
         sni_spin_unlock(&ctx->lock);
         return;
     }
-    if (sni_load_rlx(&ctx->state) == SNI_CTX_LAZY) {
-        /* From now on it is looked at like any other: it keeps its parent's memory. Who is just attaching it loses. */
-        int32_t lazy = SNI_CTX_LAZY;
-        retain(ctx->parent);
-        if (sni_cas_acqrel(&ctx->state, &lazy, SNI_CTX_LIVE))
-            ctx->owns_parent = true;
-        else
-            release(ctx->parent);
-    }
+    leave_lazy(ctx); /* from now on it is looked at like any other: it keeps its parent's memory */
     ctx->cause = cause;
     sni_store_seq(&ctx->state, err); /* Dekker with sni_commit_armed; release for the cause: pairs with sni_ctx_check */
     for (struct sni_link *l = ctx->waiters.next; l != &ctx->waiters; l = l->next) {
@@ -214,13 +217,11 @@ int sni_ctx_check_slow(sn_ctx *ctx)
     if (state == SNI_CTX_LAZY) {
         /* One caller moves it to live; others may take it for live a moment before it is in the parent's list, and are
          * then woken through it like everybody else. */
-        retain(ctx->parent);
-        if (sni_cas_acqrel(&ctx->state, &state, SNI_CTX_LIVE)) {
-            ctx->owns_parent = true;
+        sni_spin_lock(&ctx->lock);
+        bool mine = leave_lazy(ctx);
+        sni_spin_unlock(&ctx->lock);
+        if (mine)
             attach(ctx);
-        } else {
-            release(ctx->parent);
-        }
         state = sni_load_acq(&ctx->state);
     }
     return state < 0 ? state : 0;
