@@ -7,7 +7,7 @@ CMAKE   ?= cmake
 JOBS    ?= $(shell nproc)
 SN_SLOW ?= 1
 
-.PHONY: all run test asan tsan debug portable lint bench help clean deps clang-deps
+.PHONY: all run test stress asan tsan debug portable lint bench help clean deps clang-deps
 
 all: $(BUILD)/build.ninja ## build the library, the command, tests, examples and benchmarks
 	@$(CMAKE) --build $(BUILD) --parallel $(JOBS)
@@ -26,6 +26,11 @@ run: all ## run the main job on real input: checksums of the machine's C headers
 
 test: all ## run every test that needs no special build
 	@SN_SLOW=$(SN_SLOW) scripts/run-tests $(BUILD) $(JOBS)
+
+MINUTES ?= 5
+SEED    ?=
+stress: all ## the stress tests for longer: MINUTES=10, SEED=n to replay
+	@scripts/stress $(BUILD) $(MINUTES) $(SEED)
 
 debug: clang-deps ## clang, with internal assertions
 	@$(MAKE) test BUILD=build/debug FLAGS="-DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ -DSN_DEBUG=ON -DCMAKE_C_FLAGS=-Werror"

@@ -22,6 +22,39 @@ struct test {
 
 static struct test *tests;
 
+/* What decides in a stress test: SN_SEED, or chosen by the clock and printed when the test fails. */
+static inline uint64_t test_seed(void)
+{
+    static uint64_t seed;
+    const char *text = getenv("SN_SEED");
+
+    if (seed == 0)
+        seed = text ? strtoull(text, NULL, 0) : (uint64_t)sn_now() * 0x9E3779B97F4A7C15u >> 16 | 1;
+    return seed;
+}
+
+/* A stress test goes on for about this many milliseconds: SN_STRESS_MS, or 1000. */
+static inline int test_stress_ms(void)
+{
+    const char *text = getenv("SN_STRESS_MS");
+    return text ? atoi(text) : 1000;
+}
+
+/* One step of a xorshift generator, for decisions that the seed governs. */
+static inline uint64_t test_random(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
+__attribute__((noreturn)) static inline void test_failed(void)
+{
+    fprintf(stderr, "replay with SN_SEED=%" PRIu64 "\n", test_seed());
+    abort();
+}
+
 #define TEST(name)                                                              \
     static void test_##name(void);                                              \
     __attribute__((constructor)) static void add_##name(void)                   \
@@ -36,7 +69,7 @@ static struct test *tests;
     do {                                                                        \
         if (!(cond)) {                                                          \
             fprintf(stderr, "%s:%d: failed: %s\n", __FILE__, __LINE__, #cond);  \
-            abort();                                                            \
+            test_failed();                                                       \
         }                                                                       \
     } while (0)
 
@@ -46,7 +79,7 @@ static struct test *tests;
         if (got_ != want_) {                                                                   \
             fprintf(stderr, "%s:%d: %s is %" PRId64 " (%s), not %" PRId64 "\n", __FILE__,      \
                     __LINE__, #got, got_, got_ < 0 ? sn_error_string((int)got_) : "", want_);  \
-            abort();                                                                           \
+            test_failed();                                                                      \
         }                                                                                      \
     } while (0)
 
