@@ -44,6 +44,13 @@
 #endif
 #endif
 
+/* Keeps the compiler from moving memory accesses across. */
+static inline void sni_fence_compiler(void)
+{
+    SNI_STEP();
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
 static inline void sni_fence_seq(void)
 {
 #ifdef SNI_TSAN

@@ -47,6 +47,11 @@ int sni_os_slot_set(void *value);
 int sni_os_futex_wait(uint32_t *word, uint32_t value, int64_t deadline);
 void sni_os_futex_wake(uint32_t *word);
 
+/* A memory barrier in every running thread of this process. init: whether there is such a thing; it must be called before.
+ * It survives a fork. */
+int sni_os_fence_init(void);
+int sni_os_fence_all(void);
+
 /* Memory for stacks. reserve: address space without access. open: makes
  * [addr, addr + size) usable. guard: makes n ranges of `guard` bytes, `stride` apart from `addr`, fault for ever; before
  * first use. discard: contents are lost and the memory goes back to the system; guards stay. */

@@ -139,6 +139,23 @@ static bool leave_lazy(sn_ctx *ctx)
     return true;
 }
 
+/* (L) Claims what is parked on the context. Returns whether some waiter was not: one that is about to park may have armed
+ * without our seeing it. */
+static bool claim_waiters(sn_ctx *ctx, int err, struct sni_wakes *wakes)
+{
+    bool unsure = false;
+
+    for (struct sni_link *l = ctx->waiters.next; l != &ctx->waiters; l = l->next) {
+        struct sni_ctx_node *n = sni_container(l, struct sni_ctx_node, link);
+        uint64_t armed = sni_load_acq(&n->armed); /* pairs with the release in sni_ctx_arm */
+        if (armed != 0 && sni_claim(n->wait, armed, n->index < 0 ? err : n->index))
+            sni_wakes_add(wakes, n->wait);
+        else
+            unsure = true;
+    }
+    return unsure;
+}
+
 /* Ends one context: claims its waiters into `wakes`, moves its children, retained, to `work`, by the link that was in its
  * own list: once out of it, that is nobody else's. */
 static void end_one(sn_ctx *ctx, int err, int cause, struct sni_wakes *wakes, struct sni_link *work)
@@ -150,12 +167,10 @@ static void end_one(sn_ctx *ctx, int err, int cause, struct sni_wakes *wakes, st
     }
     leave_lazy(ctx); /* from now on it is looked at like any other: it keeps its parent's memory */
     ctx->cause = cause;
-    sni_store_seq(&ctx->state, err); /* Dekker with sni_commit_armed; release for the cause: pairs with sni_ctx_check */
-    for (struct sni_link *l = ctx->waiters.next; l != &ctx->waiters; l = l->next) {
-        struct sni_ctx_node *n = sni_container(l, struct sni_ctx_node, link);
-        uint64_t armed = sni_load_seq(&n->armed); /* Dekker */
-        if (armed != 0 && sni_claim(n->wait, armed, n->index < 0 ? err : n->index))
-            sni_wakes_add(wakes, n->wait);
+    sni_store_rel(&ctx->state, err); /* pairs with the acquires in sni_ctx_check and sni_ctx_arm: cause is set */
+    if (claim_waiters(ctx, err, wakes)) {
+        sni_fence_heavy(); /* who armed and did not see our error is seen now: pairs with sni_ctx_arm */
+        (void)claim_waiters(ctx, err, wakes);
     }
     while (!sni_list_empty(&ctx->children)) {
         sn_ctx *child = sni_container(ctx->children.next, sn_ctx, sibling);

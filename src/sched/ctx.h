@@ -14,6 +14,7 @@
 #define SNI_SCHED_CTX_H
 
 #include "base/spin.h"
+#include "sched/fence.h"
 #include "sched/timer.h"
 #include "sched/wait.h"
 #include "sennit/ctx.h"
@@ -49,10 +50,13 @@ static inline int sni_ctx_check(sn_ctx *ctx)
     return sni_ctx_check_slow(ctx);
 }
 
-/* For the Dekker pair in park.h. */
-static inline int sni_ctx_state_seq(sn_ctx *ctx)
+/* From here on the end of the context may claim park `seq` of the node's wait, whose owner is saved; or the context has
+ * ended, and its error is the answer. The Dekker pair of park.h. */
+static inline int sni_ctx_arm(sn_ctx *ctx, struct sni_ctx_node *node, uint64_t seq)
 {
-    int state = sni_load_seq(&ctx->state);
+    sni_store_rel(&node->armed, seq); /* pairs with the acquire in claim_waiters: the owner is saved */
+    sni_fence_light();                /* pairs with the heavy one in end_one */
+    int state = sni_load_acq(&ctx->state); /* pairs with the store in end_one: cause is set */
 
     return state < 0 ? state : 0;
 }

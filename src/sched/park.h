@@ -9,10 +9,10 @@
  * itself and readies it. The result is what the one successful sni_claim gave, or the context's error.
  *
  * The caller has looked at the context before (sni_ctx_check). While parked, the end of `ctx` may claim the wait; the
- * order that makes this safe is a Dekker pair, both sides sequentially consistent:
+ * order that makes this safe is a Dekker pair:
  *
- *     parker, on the next context:  armed = seq;   then reads ctx's state
- *     canceller:                    state = error; then reads armed
+ *     parker, on the next context:  armed = seq;    light fence;  reads ctx's state   (sni_ctx_arm)
+ *     canceller:                    state = error;  heavy fence;  reads armed         (claim_waiters)
  *
  * so at least one of the two sees the other. A claimed wait may still be in an object's queue: whoever is woken by
  * something else than the object must take itself out under the object's lock.
@@ -163,8 +163,7 @@ static inline void sni_commit_armed(void *p)
     struct sni_wait *wait = a->wait;
     uint64_t seq = a->seq;
 
-    (void)sni_xchg_seq(&wait->node.armed, seq); /* Dekker: see the top of this file */
-    int err = sni_ctx_state_seq(a->ctx);
+    int err = sni_ctx_arm(a->ctx, &wait->node, seq);
     a->commit(a->arg);
     sni_store_rel(&a->held, 0u); /* pairs with the acquire in sni_await_commit; *a may be gone now */
     if (sni_unlikely(err != 0) && sni_claim(wait, seq, err)) /* a stale seq fails: the wait is type-stable */

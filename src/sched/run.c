@@ -2,6 +2,7 @@
 #include "sennit/run.h"
 
 #include "sched/alloc.h"
+#include "sched/fence.h"
 #include "sched/park.h"
 #include "sched/report.h"
 #include "sennit/error.h"
@@ -116,6 +117,7 @@ static int make(struct sni_rt **out, const sn_run_opts *opts)
     struct sni_rt *rt;
     int r;
 
+    sni_fence_init();
     if (!(rt = sni_alloc(sizeof *rt)))
         return SN_ENOMEM;
     if ((r = resolve(&rt->opts, opts)) < 0)

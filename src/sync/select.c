@@ -199,8 +199,7 @@ static void commit_select(void *p)
     for (uint32_t i = 0; i < s->n; i++) {
         sn_case *c = &s->cases[i];
         if (c->sni_kind == SNI_CASE_CTX) {
-            (void)sni_xchg_seq(&part(c)->ctx.armed, seq); /* Dekker: see sched/park.h */
-            if (sni_ctx_state_seq(c->sni_object) != 0)
+            if (sni_ctx_arm(c->sni_object, &part(c)->ctx, seq) != 0)
                 ended = (int32_t)i;
         }
     }
