@@ -33,8 +33,9 @@ static inline void sni_san_bounds(struct sni_worker *w, struct sni_task *t, cons
         *size = w->own.idle_stack_size;
         return;
     }
-    *size = w->own.rt->stacks.size - SNI_STACK_GUARD;
-    *bottom = t->stack + SNI_STACK_TOP - *size;
+    char *low = sni_stack_low(&w->own.rt->stacks, t->stack) + SNI_STACK_GUARD;
+    *bottom = low;
+    *size = (size_t)(t->stack + SNI_STACK_TOP - low);
 }
 
 /* Before the switch to `to`; `from` is NULL if its stack is given back. */

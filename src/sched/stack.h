@@ -36,6 +36,12 @@ struct sni_stacks {
 char *sni_stack_get(struct sni_worker *w);
 void sni_stack_put(struct sni_worker *w, char *top);
 
+/* The lowest address of a stack, where its guard begins. Its end is that of the page in which `top` lies. */
+static inline char *sni_stack_low(const struct sni_stacks *s, const char *top)
+{
+    return (char *)(((uintptr_t)top | 4095) + 1 - s->size);
+}
+
 /* If addr lies in a guard: the upper end of that stack; else NULL. Takes no lock: for the fault handler. */
 char *sni_stack_of_guard(struct sni_rt *rt, uintptr_t addr);
 
