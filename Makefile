@@ -45,7 +45,7 @@ portable: ## the portable stack switch
 	@$(MAKE) test BUILD=build/portable FLAGS="-DSN_PORTABLE=ON -DSN_DEBUG=ON"
 
 lint: ## layers, forbidden words, snippets
-	@scripts/install-deps python3 gcc
+	@scripts/install-deps python3 gcc binutils
 	@scripts/lint
 
 bench: all ## every benchmark, one line of JSON each

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <ucontext.h>
 
-extern __thread struct sni_worker *sni_tls_self;
+extern __thread struct sni_worker *sni_tls_self __attribute__((tls_model("initial-exec")));
 
 __attribute__((noinline)) struct sni_worker *sni_self_load(void)
 {

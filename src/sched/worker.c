@@ -30,7 +30,8 @@ enum {
     WATCH_NS = 10000000, /* how late may be noticed what a busy worker leaves lying: its timers, descriptors, tasks */
 };
 
-__attribute__((visibility("hidden"))) __thread struct sni_worker *sni_tls_self
+/* `used`: a compiler that optimises the whole program does not see that assembly refers to it. */
+__attribute__((visibility("hidden"), used)) __thread struct sni_worker *sni_tls_self
     __attribute__((tls_model("initial-exec")));
 
 int sni_worker_init(struct sni_worker *w, struct sni_rt *rt, uint32_t id)
