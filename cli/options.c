@@ -68,8 +68,8 @@ static long most_jobs(void)
     struct rlimit files, processes;
     long most = 4000;
 
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY && (long)files.rlim_cur < most * 6 + 100)
-        most = ((long)files.rlim_cur - 100) / 6;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY && (long)files.rlim_cur < most * 6 + 20)
+        most = ((long)files.rlim_cur - 20) / 6;
     if (getrlimit(RLIMIT_NPROC, &processes) == 0 && processes.rlim_cur != RLIM_INFINITY &&
         (long)processes.rlim_cur / 2 < most)
         most = (long)processes.rlim_cur / 2;
@@ -92,6 +92,8 @@ static int parse_jobs(int *out, const char *text)
         n = n * cpus() / 100 > 0 ? n * cpus() / 100 : 1;
     else if (n == 0)
         n = most;
+    if (n > most)
+        cli_error("only %ld jobs at a time: the limits on open files and processes (ulimit -n, -u) allow no more", most);
     *out = (int)(n < most ? n : most);
     return 0;
 }

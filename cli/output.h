@@ -1,4 +1,4 @@
-/* What a job prints: kept until the job is over, a little in memory, more in a file without a name. */
+/* What a job prints: kept until the job is over, the last part in memory, what came before in the spool. */
 #ifndef CLI_OUTPUT_H
 #define CLI_OUTPUT_H
 
@@ -7,8 +7,8 @@
 struct output {
     char *buf;
     size_t n, room;
-    int64_t spilled; /* bytes in the file */
-    int file;        /* descriptor plus 1; 0: none */
+    uint32_t *blocks; /* in the spool, in order */
+    size_t nblocks;
 };
 
 /* Appends everything that comes out of fd until its end. 0 or an error. */

@@ -12,6 +12,7 @@
 #include "input.h"
 #include "options.h"
 #include "output.h"
+#include "spool.h"
 #include "template.h"
 
 #include <signal.h>
@@ -394,6 +395,7 @@ static int run_all(sn_ctx *ctx, void *arg)
     sn_ctx_free(run->term);
     sn_ctx_free(run->kill);
     free(run->early);
+    spool_close();
     return exit_code(run);
 }
 
