@@ -3,6 +3,8 @@
  *     -1 .. -4095      what the kernel says, with Linux's numbers
  *  -4096 .. -8191      Sennit's own
  *  -10000 and below    yours: SN_EUSER, SN_EUSER - 1, ...
+ *
+ * errno is not used, and a call may change it: where tasks move between threads it means nothing after a call that blocks.
  */
 #ifndef SENNIT_ERROR_H
 #define SENNIT_ERROR_H
@@ -47,7 +49,8 @@ enum {
 };
 
 /* A short English text for an error; never NULL, static, valid for ever. 0 and positive: "success". A number that is
- * not in the table: "unknown error", from SN_EUSER down "application error". */
+ * not in the table: the system's text if it is one of the kernel's, "application error" from SN_EUSER down, else
+ * "unknown error". */
 SN_API const char *sn_error_string(int error);
 
 /* The name of an error, "SN_EINVAL"; NULL if it is not in the table. */

@@ -5,7 +5,7 @@
  * and then read, which cannot block as long as nobody else reads it too. Descriptors stay yours.
  *
  * Several tasks may wait on one descriptor. Before closing one that tasks wait on, call sn_fd_close, not close.
- * All of these need a runtime: SN_ENOTRUNNING without one.
+ * Waiting, reading and writing need a runtime: SN_ENOTRUNNING without one.
  */
 #ifndef SENNIT_FD_H
 #define SENNIT_FD_H

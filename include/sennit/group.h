@@ -10,8 +10,8 @@
  *         r = sn_group_go_copy(&g, work, &i);
  *     e = sn_group_wait(&g);
  *
- * Any task or thread may start tasks in an open group; only one waits. Returning from a task with a group still open
- * panics.
+ * Any task or thread may start tasks in an open group; who opened it waits. Groups may be closed in any order. Returning
+ * from a task with a group still open panics.
  */
 #ifndef SENNIT_GROUP_H
 #define SENNIT_GROUP_H

@@ -38,8 +38,9 @@ SN_MUST SN_API int sn_process_start(sn_process *out, const char *const argv[], c
  * must still be waited for. */
 SN_API int sn_process_wait(sn_ctx *ctx, sn_process *process, sn_process_status *status);
 
-/* Sends a signal to the process, or to its whole group if it leads one. Before sn_process_wait has returned the number
- * cannot name another process. SN_ESRCH if everything there has ended. */
+/* Sends a signal to the process, or to its whole group if it leads one. 0 also for one that has ended but was not waited
+ * for yet: nothing happens then. Before sn_process_wait has returned the number cannot name another process; afterwards a
+ * process that is no group leader must not be sent signals. SN_ESRCH if nothing is left there. */
 SN_API int sn_process_kill(const sn_process *process, int signal);
 
 SN_END

@@ -42,7 +42,7 @@ typedef struct sn_case {
 #define sn_on_unit_recv(ch) sni_case_recv(SNI_CHAN_UNIT(ch), NULL)
 #define sn_on_unit_send(ch) sni_case_send(SNI_CHAN_UNIT(ch), NULL)
 
-/* Chosen when `ctx` has ended; err is the context's error. NULL is never ready. */
+/* Chosen when `ctx` has ended; err is the context's error. NULL and the background are never ready. */
 #define sn_on_ctx(ctx) sni_case_ctx(ctx)
 
 /* Chosen at the moment `deadline` of sn_now, or `ns` nanoseconds after the select began; err is 0. */
@@ -50,7 +50,8 @@ typedef struct sn_case {
 #define sn_on_after(ns)      sni_case_after(ns)
 
 /* Blocks until one of the n cases happens and returns its index; if several can, each is chosen with the same chance.
- * Or the context's error: then no case has happened. SN_EINVAL for more than 65535 cases. */
+ * Or the context's error: then no case has happened. SN_EINVAL for more than 65535 cases; SN_ENOMEM if a time or a plain
+ * thread needs memory that is not there; SN_ENOTRUNNING for waiting with a time without a runtime. */
 SN_API int sn_select(sn_ctx *ctx, sn_case *cases, size_t n);
 
 /* The same, but of several ready cases the first in the array is taken. */

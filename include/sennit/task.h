@@ -34,7 +34,8 @@ SN_API sn_task sn_task_self(void);
 /* 1 while the task has not ended, SN_ESRCH afterwards. */
 SN_API int sn_task_alive(sn_task task);
 
-/* Lets the other runnable tasks of this worker go first. In a plain thread, yields the processor. */
+/* Lets another task go first if one can run on this worker; who yields again and again lets all of them run. In a plain
+ * thread, yields the processor. */
 SN_API void sn_yield(void);
 
 /* Work to do if the task fails before it gets here: caller-owned, usually on the stack of the function that pushes it.

@@ -17,7 +17,7 @@ SN_BEGIN
 SN_API int64_t sn_now(void);
 
 /* Sleeps for at least `ns` nanoseconds. Zero or less returns at once, after looking at the context.
- * Returns 0, or SN_ECANCELED or SN_ETIMEDOUT as soon as the context ends. */
+ * Returns 0, or SN_ECANCELED or SN_ETIMEDOUT as soon as the context ends; SN_ENOMEM. Needs no runtime. */
 SN_API int sn_sleep(sn_ctx *ctx, int64_t ns);
 
 /* 64 random bits: fast, well distributed, not for secrets. */

@@ -9,48 +9,59 @@ enum { ATOMIC_WRITE = 4096 }; /* what a blocking pipe that is ready for writing 
 
 int sn_fd_wait(sn_ctx *ctx, int fd, int events)
 {
+    struct sni_rt *rt = sni_rt_self();
+
     if (events == 0 || (events & ~(SN_FD_READ | SN_FD_WRITE)) != 0)
         return SN_EINVAL;
-    return sni_poll_wait(ctx, fd, (unsigned)events);
+    if (!rt)
+        return SN_ENOTRUNNING;
+    return sni_poll_wait(rt, ctx, fd, (unsigned)events, sni_poll_begin(rt, fd));
+}
+
+/* What every operation looks at first. Returns whether the descriptor is in non-blocking mode, or an error. */
+static int begin(sn_ctx *ctx, int fd, uint64_t *began)
+{
+    struct sni_rt *rt = sni_rt_self();
+    int r;
+
+    if (!rt)
+        return SN_ENOTRUNNING;
+    if ((r = sn_ctx_err(ctx)) != 0)
+        return r;
+    *began = sni_poll_begin(rt, fd);
+    return sni_os_nonblocking(fd);
 }
 
 int64_t sn_fd_read(sn_ctx *ctx, int fd, void *buf, size_t size)
 {
-    int blocking = sni_os_nonblocking(fd);
-    int r;
+    uint64_t began = 0;
+    int r = begin(ctx, fd, &began);
 
-    if (blocking < 0)
-        return blocking;
-    if (!sni_rt_self())
-        return SN_ENOTRUNNING;
-    if ((r = sn_ctx_err(ctx)) != 0)
+    if (r < 0)
         return r;
-    for (bool ready = blocking == 1 || (sni_os_ready(fd, SN_FD_READ) & SN_FD_READ);; ready = true) {
+    for (bool ready = r == 1 || (sni_os_ready(fd, SN_FD_READ) & SN_FD_READ);; ready = true) {
         if (ready) {
             int64_t n = sni_os_read(fd, buf, size);
             if (n != SN_EAGAIN)
                 return n;
         }
-        if ((r = sn_fd_wait(ctx, fd, SN_FD_READ)) < 0)
+        if ((r = sni_poll_wait(sni_rt_self(), ctx, fd, SN_FD_READ, began)) < 0)
             return r;
     }
 }
 
 int64_t sn_fd_write(sn_ctx *ctx, int fd, const void *buf, size_t size)
 {
-    int nonblocking = sni_os_nonblocking(fd);
+    uint64_t began = 0;
+    int nonblocking = begin(ctx, fd, &began);
     size_t done = 0;
-    int r;
+    int r = nonblocking;
 
-    if (nonblocking < 0)
-        return nonblocking;
-    if (!sni_rt_self())
-        return SN_ENOTRUNNING;
-    if ((r = sn_ctx_err(ctx)) != 0)
+    if (r < 0)
         return r;
     while (done < size) {
         if (!nonblocking && !(sni_os_ready(fd, SN_FD_WRITE) & SN_FD_WRITE) &&
-            (r = sn_fd_wait(ctx, fd, SN_FD_WRITE)) < 0)
+            (r = sni_poll_wait(sni_rt_self(), ctx, fd, SN_FD_WRITE, began)) < 0)
             return r;
         size_t chunk = size - done;
         if (!nonblocking && chunk > ATOMIC_WRITE)
@@ -60,7 +71,7 @@ int64_t sn_fd_write(sn_ctx *ctx, int fd, const void *buf, size_t size)
             done += (size_t)n;
         else if (n != SN_EAGAIN)
             return n;
-        else if ((r = sn_fd_wait(ctx, fd, SN_FD_WRITE)) < 0)
+        else if ((r = sni_poll_wait(sni_rt_self(), ctx, fd, SN_FD_WRITE, began)) < 0)
             return r;
     }
     return (int64_t)size;
@@ -75,7 +86,5 @@ int sn_fd_close(int fd)
 {
     struct sni_rt *rt = sni_rt_self();
 
-    if (rt)
-        sni_poll_forget(rt, fd, SN_ECANCELED);
-    return sni_os_close(fd);
+    return rt ? sni_poll_close(rt, fd) : sni_os_close(fd);
 }

@@ -33,6 +33,10 @@ int sn_process_wait(sn_ctx *ctx, sn_process *p, sn_process_status *status)
     sn_process_status s;
     int r;
 
+    if (!sni_rt_self())
+        return SN_ENOTRUNNING;
+    if ((r = sn_ctx_err(ctx)) != 0)
+        return r;
     for (;;) {
         if ((r = sni_os_process_reap(p->pid, &s.code, &s.signal)) < 0)
             return r;
@@ -48,5 +52,7 @@ int sn_process_wait(sn_ctx *ctx, sn_process *p, sn_process_status *status)
 
 int sn_process_kill(const sn_process *p, int signal)
 {
+    if (!sni_rt_self())
+        return SN_ENOTRUNNING;
     return sni_os_kill(p->pid, p->sni_pidfd & 1, signal);
 }

@@ -103,7 +103,8 @@ static bool try_retain(sn_ctx *ctx)
  * parent's list, from which a canceller might take one, and the count is 1. */
 static bool drop(sn_ctx *ctx)
 {
-    if (!ctx->owns_parent && sni_load_acq(&ctx->refs) == 1) /* pairs with the sub of who had one before */
+    /* The count first: while others have references, they may just be making a lazy one live. */
+    if (sni_load_acq(&ctx->refs) == 1 && !ctx->owns_parent) /* pairs with the sub of who had one before */
         return true;
     return sni_sub_acqrel(&ctx->refs, 1u) == 1;
 }

@@ -89,12 +89,28 @@ int sn_group_go_at(sn_group *group, sn_fn *fn, const void *arg, size_t copy, con
     return r;
 }
 
+/* The runtime's own group of tasks that nobody waits for: their errors are dropped. */
+static bool is_detached(const struct group *g)
+{
+    return g->rt && (const sn_group *)g == &g->rt->detached;
+}
+
+bool sni_group_init_detached(struct sni_rt *rt)
+{
+    struct group *g = (struct group *)rt->detached.sni_;
+
+    if (!sn_group_init(&rt->detached, rt->root))
+        return false;
+    g->rt = rt;
+    return true;
+}
+
 void sni_group_leave(sn_group *group, int code)
 {
     struct group *g = (struct group *)group->sni_;
     int32_t none = 0;
 
-    if (code < 0 && sni_cas_acqrel(&g->error, &none, code)) /* read by the owner after state is 0 */
+    if (code < 0 && !is_detached(g) && sni_cas_acqrel(&g->error, &none, code)) /* read by the owner after state is 0 */
         sni_ctx_end(g->ctx, SN_ECANCELED, code);
     if (sni_sub_acqrel(&g->state, (uint64_t)ONE) != (ONE | WAITING))
         return;
@@ -154,7 +170,8 @@ static int end_wait(struct group *g)
 {
     int r = g->error;
 
-    sn_cleanup_pop(&g->cleanup);
+    if (sni_self()) /* groups may be closed in any order */
+        sni_check(sni_cleanup_remove(&g->cleanup), "sn_group_wait in another task than sn_group_init");
     close_group(g);
     return r;
 }

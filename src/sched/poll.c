@@ -21,6 +21,8 @@ struct sni_poll_fd {
     uint32_t gen;            /* (lock) of the registration with the kernel */
     unsigned armed;          /* (lock) what the kernel was asked for; 0: nothing */
     bool known;              /* (lock) registered with the kernel */
+    bool closing;            /* (lock) the number still means the old one, or nothing, or a new one already */
+    uint64_t closed;         /* (lock) poll->closes at its last close */
 };
 
 static const struct sni_reason waiting_for_fd = { "waiting for a file descriptor", NULL };
@@ -109,14 +111,26 @@ static void commit_poll(void *p)
         sni_wake_searcher(sni_container(poll, struct sni_rt, poll));
 }
 
-int sni_poll_wait(sn_ctx *ctx, int fd, unsigned events)
+uint64_t sni_poll_begin(struct sni_rt *rt, int fd)
+{
+    struct sni_poll *p = &rt->poll;
+    bool closing = sni_load_acq(&p->closing) != 0; /* pairs with the release in sni_poll_close */
+
+    while (closing) { /* for as long as the system call takes */
+        sni_spin_lock(&p->lock);
+        closing = fd >= 0 && (size_t)fd < p->n && p->fds[fd].closing;
+        sni_spin_unlock(&p->lock);
+        if (closing)
+            sni_os_yield();
+    }
+    return sni_load_acq(&p->closes); /* as above */
+}
+
+int sni_poll_wait(struct sni_rt *rt, sn_ctx *ctx, int fd, unsigned events, uint64_t begin)
 {
     struct sni_wait *wait = sni_wait_self();
-    struct sni_rt *rt = sni_rt_self();
     int r;
 
-    if (!rt)
-        return SN_ENOTRUNNING;
     if (!wait)
         return SN_ENOMEM;
     if (fd < 0)
@@ -132,6 +146,10 @@ int sni_poll_wait(sn_ctx *ctx, int fd, unsigned events)
     if (!e) {
         sni_spin_unlock(&p->lock);
         return SN_ENOMEM;
+    }
+    if (e->closed > begin) {
+        sni_spin_unlock(&p->lock);
+        return SN_ECANCELED;
     }
     sni_list_append(&e->waiters, &me.link);
     if ((r = arm(p, fd, e)) < 0) {
@@ -171,19 +189,40 @@ static void claim_waiters(struct sni_poll_fd *e, unsigned events, int result, st
     }
 }
 
-void sni_poll_forget(struct sni_rt *rt, int fd, int result)
+/* In three steps, for the system call may take long: from the first on, who began before is refused, and who would begin
+ * now waits, until the third. So nobody who began with the old descriptor waits for a new one of the same number. */
+int sni_poll_close(struct sni_rt *rt, int fd)
 {
     struct sni_poll *p = &rt->poll;
+    struct sni_poll_fd *e;
     struct sni_wakes wakes;
 
+    if (fd < 0)
+        return SN_EBADF;
     sni_wakes_init(&wakes);
     sni_spin_lock(&p->lock);
-    if (fd >= 0 && (size_t)fd < p->n && p->fds[fd].waiters.next) {
-        claim_waiters(&p->fds[fd], 3, result, &wakes);
-        (void)arm(p, fd, &p->fds[fd]);
+    if ((size_t)fd < p->n && p->fds[fd].closing) { /* closed twice at a time: the other one does it */
+        sni_spin_unlock(&p->lock);
+        return SN_EBADF;
+    }
+    if ((e = entry_of(p, fd)) != NULL) {
+        e->closed = p->closes + 1;
+        e->closing = true;
+        sni_store_rel(&p->closing, p->closing + 1);  /* pairs with the acquire in sni_poll_begin */
+        sni_store_rel(&p->closes, p->closes + 1);    /* likewise */
+        claim_waiters(e, 3, SN_ECANCELED, &wakes);
+        (void)arm(p, fd, e);
     }
     sni_spin_unlock(&p->lock);
     sni_wakes_ready(&wakes);
+    int r = sni_os_close(fd);
+    if (e) {
+        sni_spin_lock(&p->lock);
+        p->fds[fd].closing = false;
+        sni_store_rel(&p->closing, p->closing - 1); /* pairs with the acquire in sni_poll_begin */
+        sni_spin_unlock(&p->lock);
+    }
+    return r;
 }
 
 void sni_poll_run(struct sni_rt *rt, int64_t ns, const uint32_t *sleep)

@@ -18,16 +18,22 @@ struct sni_poll {
     uint32_t waiting;         /* (a) parked waits */
     uint32_t busy;            /* (a) 1 while somebody is in the kernel's wait */
     uint32_t gen;             /* (lock) tells an event of an earlier use of the same number */
+    uint64_t closes;          /* (a) how often sni_poll_close was called; written under lock */
+    uint32_t closing;         /* (a) descriptors that are just being closed; written under lock */
 };
 
 int sni_poll_init(struct sni_rt *rt);
 void sni_poll_destroy(struct sni_rt *rt);
 
-/* Parks until fd has one of `events`. Returns the events, ctx's error, or a negative error. */
-int sni_poll_wait(sn_ctx *ctx, int fd, unsigned events);
+/* The moment at which an operation on fd begins: what is closed later is not the descriptor it began with. */
+uint64_t sni_poll_begin(struct sni_rt *rt, int fd);
 
-/* Wakes all waiters of fd with `result` and forgets it. */
-void sni_poll_forget(struct sni_rt *rt, int fd, int result);
+/* Parks until fd has one of `events`. Returns the events, ctx's error, SN_ECANCELED if fd was closed since `begin`, or
+ * another negative error. */
+int sni_poll_wait(struct sni_rt *rt, sn_ctx *ctx, int fd, unsigned events, uint64_t begin);
+
+/* Closes fd and gives SN_ECANCELED to every operation on it that began before. */
+int sni_poll_close(struct sni_rt *rt, int fd);
 
 /* Waits at most `ns` (< 0: for ever) and readies whose descriptor is ready. Only if nobody else is doing so. `sleep`: the
  * caller's, or NULL; it does not wait if it was woken meanwhile, for the bell may be somebody else's catch already. */

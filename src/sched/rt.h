@@ -78,6 +78,7 @@ struct sni_rt {
         struct sni_task_chunk **chunks; /* (lock) */
         size_t nchunks, room;           /* (lock) */
         struct sni_task_chunk *some;    /* (lock) those with a free record */
+        uint32_t first_gen;             /* (c) even */
         uint32_t idle;                  /* (a) a slab has become free: there may be memory to give back */
     } tasks;
     struct {                      /* tasks readied by threads that are no workers, or that found a ring full */
@@ -101,6 +102,7 @@ struct sni_rt {
     sn_fn *main_fn;               /* (c) */
     void *main_arg;               /* (c) */
     uint64_t spawned_far;         /* (a) tasks started by plain threads */
+    struct sni_rt *kept;          /* one that was kept before this, since it could not end */
     int64_t trim_at;              /* (a) when free stacks are given back; 0: nothing to do */
 };
 

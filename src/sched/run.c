@@ -17,6 +17,7 @@ static struct {
     struct sni_rt *current; /* (a) */
     struct sni_rt *kept;
     uint32_t taken;         /* (a) */
+    uint32_t runtimes;      /* (taken) so many have been made */
 } process;
 
 struct sni_rt *sni_rt_current(void)
@@ -123,6 +124,7 @@ static int make(struct sni_rt **out, const sn_run_opts *opts)
     if ((r = resolve(&rt->opts, opts)) < 0)
         goto err_rt;
     rt->nworkers = rt->opts.workers;
+    rt->tasks.first_gen = process.runtimes++ * 0x9e3779b8u; /* even; far from the last one */
     r = SN_ENOMEM;
     if (!(rt->workers_memory = sni_alloc(workers_size(rt))))
         goto err_rt;
@@ -140,7 +142,7 @@ static int make(struct sni_rt **out, const sn_run_opts *opts)
     if ((r = sni_os_fault_install(sni_report_fault)) < 0)
         goto err_poll;
     sni_store_rel(&process.current, rt); /* pairs with the acquire in sni_rt_current */
-    if (!sn_group_init(&rt->detached, rt->root)) {
+    if (!sni_group_init_detached(rt)) {
         unmake(rt);
         return SN_ENOMEM;
     }
@@ -265,7 +267,10 @@ static int finish_run(struct sni_rt *rt, int code, int first_joined)
         unmake(rt);
     } else {
         sni_report_left(rt);
+        for (int i = 0; i < rt->nworkers; i++)
+            sni_timers_end(&rt->workers[i].timers);
         sni_store_rel(&process.current, (struct sni_rt *)NULL);
+        rt->kept = process.kept;
         process.kept = rt; /* reachable for leak checkers; its tasks point into it */
         code = SN_ELEFT;
     }

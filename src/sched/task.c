@@ -1,5 +1,6 @@
 /* Task records: a table that grows by chunks of 4,096 and never shrinks in address, so that a stale handle or a late waker
- * always finds a task record where one was. Memory goes back to the system 64 records at a time; their generations and
+ * always finds a task record where one was; generations begin elsewhere in each runtime, so that a handle of an earlier one
+ * is stale too. Memory goes back to the system 64 records at a time; their generations and
  * wait sequences go on from the highest ones that were there.
  *
  * Invariants, under tasks.lock: (1) a record is in exactly one of: a living task, a worker's free list, its slab's free
@@ -76,6 +77,8 @@ static bool add_chunk(struct sni_rt *rt)
     c->first = (uint32_t)(rt->tasks.nchunks * CHUNK);
     c->some = UINT64_MAX;
     memset(c->free, 0xff, sizeof c->free);
+    for (int i = 0; i < SLABS; i++)
+        c->gen[i] = rt->tasks.first_gen;
     list_chunk(rt, c);
     rt->tasks.chunks[rt->tasks.nchunks++] = c;
     return true;
@@ -445,6 +448,18 @@ void sn_cleanup_push(sn_cleanup *c, void (*fn)(void *arg), void *arg)
     struct sni_task *t = w->own.current;
     *c = (sn_cleanup){ t->cleanups, fn, arg };
     t->cleanups = c;
+}
+
+bool sni_cleanup_remove(sn_cleanup *c)
+{
+    sn_cleanup **at = &sni_self()->own.current->cleanups;
+
+    while (*at && *at != c)
+        at = &(*at)->sni_next;
+    if (!*at)
+        return false;
+    *at = c->sni_next;
+    return true;
 }
 
 void sn_cleanup_pop(sn_cleanup *c)

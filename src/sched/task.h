@@ -33,6 +33,12 @@ _Static_assert(sizeof(struct sni_task) == 256, "a parked task is to cost little 
 /* Counts the end of a task in its group, with its result. The group may be gone when this returns. */
 void sni_group_leave(sn_group *group, int code);
 
+/* Opens rt->detached. False: no memory. */
+bool sni_group_init_detached(struct sni_rt *rt);
+
+/* Takes a cleanup out of the calling task's list, wherever it is in it. False: it is not. */
+bool sni_cleanup_remove(sn_cleanup *cleanup);
+
 /* Starts a task: in `group`, under `ctx`. The task is counted by the caller. */
 int sni_task_spawn(struct sni_rt *rt, sn_group *group, sn_ctx *ctx, sn_fn *fn, const void *arg, size_t copy,
                    const char *site, const sn_task_opts *opts);

@@ -45,13 +45,13 @@ static void publish_first(struct sni_timers *h)
     sni_store_rlx(&h->first, h->n ? h->slots[0].deadline : INT64_MAX); /* a hint; the heap is read under the lock */
 }
 
-/* (lock) */
+/* (lock) The caller has read what it needs: from here on the timer's memory is its owner's again. */
 static void take_out(struct sni_timers *h, struct sni_timer *t)
 {
     struct sni_timer_slot last = h->slots[--h->n];
     uint32_t i = t->index;
 
-    t->index = SNI_TIMER_OUT;
+    sni_store_rel(&t->heap, (struct sni_timers *)NULL); /* our last touch: pairs with the acquire in sni_timer_del */
     if (last.timer != t) {
         if (i > 0 && h->slots[(i - 1) / 4].deadline > last.deadline)
             sift_up(h, i, last);
@@ -111,17 +111,41 @@ void sni_timer_add(struct sni_timers *h, struct sni_timer *t)
         sni_wake_searcher(owner->own.rt); /* the owner is awake, perhaps for long: a sleeper keeps the time */
 }
 
+/* Between contexts' timers that outlive their runtime and the heaps that do not: held while such a heap goes, and by
+ * threads that are not of the heap's runtime while they look into it. Process-wide, since it is about no runtime. */
+static struct sni_spin strangers;
+
+static bool is_ours(const struct sni_timers *h)
+{
+    struct sni_worker *w = sni_self();
+
+    return w && (uintptr_t)h - (uintptr_t)w->own.rt->workers < w->own.rt->nworkers * sizeof *w;
+}
+
+static bool del(struct sni_timer *t, struct sni_timers *h)
+{
+    bool mine;
+
+    sni_spin_lock(&h->lock);
+    if ((mine = sni_load_rlx(&t->heap) != NULL))
+        take_out(h, t);
+    sni_spin_unlock(&h->lock);
+    return mine;
+}
+
 bool sni_timer_del(struct sni_timer *t)
 {
-    struct sni_timers *h = sni_load_acq(&t->heap); /* pairs with the release in sni_timer_add */
+    struct sni_timers *h = sni_load_acq(&t->heap); /* pairs with the releases in sni_timer_add and take_out */
     bool mine;
 
     if (!h)
         return false;
-    sni_spin_lock(&h->lock);
-    if ((mine = t->index != SNI_TIMER_OUT))
-        take_out(h, t);
-    sni_spin_unlock(&h->lock);
+    if (sni_likely(is_ours(h)))
+        return del(t, h);
+    sni_spin_lock(&strangers);
+    h = sni_load_acq(&t->heap); /* as above */
+    mine = h && del(t, h);
+    sni_spin_unlock(&strangers);
     return mine;
 }
 
@@ -131,38 +155,46 @@ void sni_timers_fire(struct sni_timers *h, int64_t now)
 
     sni_wakes_init(&wakes);
     while (sni_load_rlx(&h->first) <= now) {
-        void (*fn)(void *) = NULL;
-        void *arg = NULL;
+        struct sni_timer due = { .fn = NULL };
         sni_spin_lock(&h->lock);
         /* In batches, so that the lock is not held over a million wakes. */
-        for (int i = 0; i < 64 && h->n > 0 && h->slots[0].deadline <= now && !fn; i++) {
-            struct sni_timer *t = h->slots[0].timer;
-            take_out(h, t);
-            if (!t->wait) {
-                fn = t->fn;
-                arg = t->arg;
-            } else if (sni_claim(t->wait, t->seq, t->result)) {
-                sni_wakes_add(&wakes, t->wait);
-            }
+        for (int i = 0; i < 64 && h->n > 0 && h->slots[0].deadline <= now && !due.fn; i++) {
+            due = *h->slots[0].timer;
+            take_out(h, h->slots[0].timer);
+            if (due.wait && sni_claim(due.wait, due.seq, due.result))
+                sni_wakes_add(&wakes, due.wait);
         }
         sni_spin_unlock(&h->lock);
         sni_wakes_ready(&wakes);
         sni_wakes_init(&wakes);
-        if (fn)
-            fn(arg);
+        if (due.fn)
+            due.fn(due.arg);
     }
 }
 
-/* What is left belongs to contexts that outlive their runtime; nobody will keep their time any more. */
+void sni_timers_end(struct sni_timers *h)
+{
+    for (uint32_t i = 0;;) {
+        struct sni_timer due = { .fn = NULL };
+        sni_spin_lock(&strangers);
+        sni_spin_lock(&h->lock);
+        for (; i < h->n && !due.fn; i++)
+            if (!h->slots[i].timer->wait) {
+                due = *h->slots[i].timer;
+                take_out(h, h->slots[i].timer);
+            }
+        sni_spin_unlock(&h->lock);
+        sni_spin_unlock(&strangers);
+        if (!due.fn)
+            return;
+        due.fn(due.arg);
+        i = 0; /* others have moved to where we were */
+    }
+}
+
 void sni_timers_destroy(struct sni_timers *h)
 {
-    while (h->n > 0) {
-        struct sni_timer *t = h->slots[0].timer;
-        take_out(h, t);
-        sni_store_rlx(&t->heap, (struct sni_timers *)NULL); /* no thread of ours is left */
-        if (t->fn)
-            t->fn(t->arg);
-    }
+    sni_timers_end(h);
     sni_free(h->slots, h->room * sizeof *h->slots);
 }
 

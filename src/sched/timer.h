@@ -8,8 +8,6 @@
 struct sni_worker;
 struct sni_rt;
 
-enum { SNI_TIMER_OUT = UINT32_MAX };
-
 struct sni_timer;
 struct sni_timer_slot {
     int64_t deadline;
@@ -27,8 +25,8 @@ struct sni_timers {
  * fn(arg) on some worker, with no lock held. */
 struct sni_timer {
     int64_t deadline;
-    struct sni_timers *heap; /* (a) where it was added; NULL: nowhere yet */
-    uint32_t index;          /* (heap lock) place in the heap; SNI_TIMER_OUT: taken out */
+    struct sni_timers *heap; /* (a) where it is; NULL: not added yet, or taken out. Written under the heap's lock */
+    uint32_t index;          /* (heap lock) place in the heap */
     int32_t result;
     struct sni_wait *wait;
     uint64_t seq;
@@ -43,11 +41,15 @@ void sni_timer_add(struct sni_timers *heap, struct sni_timer *timer);
 void sni_timer_unreserve(struct sni_timers *heap); /* none will be added after all */
 
 /* True if the timer was taken out before it was due. False: it has fired, or its fn is about to be called, or it was never
- * added. After it nobody else touches the timer's memory (its fn's argument is the fn's affair). */
+ * added. After it nobody else touches the timer's memory (its fn's argument is the fn's affair). Any thread may call it,
+ * also after the end of the runtime. */
 bool sni_timer_del(struct sni_timer *timer);
 
 /* Fires what is due in one heap. The caller holds no lock. */
 void sni_timers_fire(struct sni_timers *heap, int64_t now);
+
+/* The runtime ends: what is left belongs to contexts that outlive it, whose time nobody keeps any more. Calls their fns. */
+void sni_timers_end(struct sni_timers *heap);
 void sni_timers_destroy(struct sni_timers *heap);
 
 #endif

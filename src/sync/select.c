@@ -63,6 +63,12 @@ static bool try_locked(sn_case *c, struct sni_wait **peer)
                                         : sni_chan_send_now(c->sni_object, c->sni_in, &c->err, peer);
 }
 
+/* A context that can end; the background is never chosen. */
+static bool is_ctx(const sn_case *c)
+{
+    return c->sni_kind == SNI_CASE_CTX && !sni_ctx_endless(c->sni_object);
+}
+
 static bool try_other(sn_case *c)
 {
     switch (c->sni_kind) {
@@ -183,7 +189,7 @@ static void enqueue(struct select *s)
             void *ptr = c->sni_kind == SNI_CASE_RECV ? c->sni_out : (void *)(uintptr_t)c->sni_in;
             part(c)->chan = (struct sni_chan_node){ .wait = s->wait, .seq = s->seq, .ptr = ptr, .index = i };
             sni_list_append(c->sni_kind == SNI_CASE_RECV ? &ch->receivers : &ch->senders, &part(c)->chan.link);
-        } else if (c->sni_kind == SNI_CASE_CTX) {
+        } else if (is_ctx(c)) {
             sni_ctx_node_add(c->sni_object, &part(c)->ctx, s->wait, (int32_t)i);
         }
     }
@@ -198,7 +204,7 @@ static void commit_select(void *p)
 
     for (uint32_t i = 0; i < s->n; i++) {
         sn_case *c = &s->cases[i];
-        if (c->sni_kind == SNI_CASE_CTX) {
+        if (is_ctx(c)) {
             if (sni_ctx_arm(c->sni_object, &part(c)->ctx, seq) != 0)
                 ended = (int32_t)i;
         }
@@ -217,7 +223,7 @@ static void dequeue(struct select *s, int chosen)
 {
     for (uint32_t i = 0; i < s->n; i++) {
         sn_case *c = &s->cases[i];
-        if (c->sni_kind == SNI_CASE_CTX) {
+        if (is_ctx(c)) {
             sni_ctx_node_remove(c->sni_object, &part(c)->ctx);
         } else if (is_chan(c) && (int)i != chosen) {
             sn_rawchan *ch = c->sni_object;

@@ -99,9 +99,13 @@ static void on_fault(int signo, siginfo_t *info, void *context)
     fault_fn((uintptr_t)info->si_addr);
     if (previous->sa_flags & SA_SIGINFO) {
         previous->sa_sigaction(signo, info, context);
+    } else if (previous->sa_handler == SIG_IGN && info->si_code <= 0) {
+        /* sent by somebody */
     } else if (previous->sa_handler == SIG_DFL || previous->sa_handler == SIG_IGN) {
-        /* Back to the default: the instruction faults again and ends the process as it would have without us. */
+        /* Back to the default, and again: it ends the process as it would have without us, whether an instruction faulted
+         * or somebody sent it. Blocked until we return. */
         (void)sigaction(signo, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
+        (void)raise(signo);
     } else {
         previous->sa_handler(signo);
     }
