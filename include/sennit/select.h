@@ -54,10 +54,11 @@ typedef struct sn_case {
  * thread needs memory that is not there; SN_ENOTRUNNING for waiting with a time without a runtime. */
 SN_API int sn_select(sn_ctx *ctx, sn_case *cases, size_t n);
 
-/* The same, but of several ready cases the first in the array is taken. */
+/* The same, but of the cases that are ready at one moment the first in the array is taken: what happened before a case
+ * became ready is seen too. */
 SN_API int sn_select_priority(sn_ctx *ctx, sn_case *cases, size_t n);
 
-/* Without blocking: SN_EAGAIN if no case can happen at once. Fair, like sn_select. */
+/* Without blocking: SN_EAGAIN if at some moment of the call no case could happen. Fair, like sn_select. */
 SN_API int sn_select_try(sn_case *cases, size_t n);
 
 enum { SNI_CASE_NONE, SNI_CASE_RECV, SNI_CASE_SEND, SNI_CASE_CTX, SNI_CASE_TIME, SNI_CASE_AFTER };

@@ -482,10 +482,11 @@ void sni_worker_run(struct sni_worker *w)
     while (!sni_load_acq(&rt->stopping)) { /* pairs with the release in end_main */
         struct sni_task *t = NULL;
         tick(w);
-        if (++round % 2 == 0) /* neither the inject queue nor the oldest fresh task starves */
-            t = take_injected(w);
+        /* Neither the inject queue nor the oldest fresh task starves, and a task that yields is not the next to run. */
+        if (++round % 2 == 0)
+            t = (t = take_injected(w)) ? t : sni_deque_steal(&w->fresh);
         else
-            t = sni_deque_steal(&w->fresh);
+            t = (t = sni_deque_steal(&w->fresh)) ? t : take_injected(w);
         if (!t && !(t = local(w)) && !(t = search(w)))
             break;
         sni_switch(w, &w->own.idle, t, sni_no_commit, NULL);

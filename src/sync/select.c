@@ -1,8 +1,9 @@
 /* Select.
  *
- * First every case is tried on its own, in a random order (or in the array's, for the priority form): if one can happen at
- * once, no more than one lock is held at any time. If none can: all channels are locked, in the order of their ids; all are
- * tried once more; then a node goes into every queue, and the task parks. The commit arms contexts and the timer and
+ * First, where any answer will do, every case is tried on its own, in a random order: if one can happen at once, no more
+ * than one lock is held at any time. Then all channels are locked, in the order of their ids, and all cases are tried at
+ * this one moment: what the try form and the priority form answer must have been so at some moment. Then a node goes into
+ * every queue, in the order of trying, and the task parks. The commit arms contexts and the timer and
  * unlocks the channels; the first waker claims the park with its case's index. Awake again, the task takes its nodes out
  * of the other queues.
  *
@@ -111,24 +112,27 @@ static uint32_t draw(sn_case *cases, uint32_t n, uint32_t i)
     return index;
 }
 
-static int try_fair(sn_case *cases, uint32_t n)
+static void order_as_given(sn_case *cases, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++)
         part(&cases[i])->try_order = i;
+}
+
+static void order_at_random(sn_case *cases, uint32_t n)
+{
+    order_as_given(cases, n);
+    for (uint32_t i = 0; i < n; i++)
+        (void)draw(cases, n, i);
+}
+
+/* One after the other; all have their place in the random order if none can happen. */
+static int try_each(sn_case *cases, uint32_t n)
+{
+    order_as_given(cases, n);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t k = draw(cases, n, i);
         if (try_one(&cases[k]))
             return (int)k;
-    }
-    return SN_EAGAIN;
-}
-
-static int try_in_order(sn_case *cases, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++) {
-        part(&cases[i])->try_order = i;
-        if (try_one(&cases[i]))
-            return (int)i;
     }
     return SN_EAGAIN;
 }
@@ -176,13 +180,34 @@ static void unlock_all(struct select *s)
             sni_spin_unlock(&lock_at(s, k)->lock);
 }
 
+/* Tries all cases at one moment. SN_EAGAIN: none can happen, and the locks are held; else all is done. */
+static int try_all(struct select *s)
+{
+    struct sni_wait *peer = NULL;
+
+    order_locks(s);
+    lock_all(s);
+    for (uint32_t k = 0; k < s->n; k++) {
+        uint32_t i = part(&s->cases[k])->try_order;
+        if (is_chan(&s->cases[i]) ? !try_locked(&s->cases[i], &peer) : !try_other(&s->cases[i]))
+            continue;
+        unlock_all(s);
+        if (peer)
+            sni_ready(peer);
+        return (int)i;
+    }
+    return SN_EAGAIN;
+}
+
 /* --- waiting --- */
 
 static const struct sni_reason selecting = { "in a select", NULL };
 
 static void enqueue(struct select *s)
 {
-    for (uint32_t i = 0; i < s->n; i++) {
+    /* Several cases on one channel are served in the order of their nodes. */
+    for (uint32_t k = 0; k < s->n; k++) {
+        uint32_t i = part(&s->cases[k])->try_order;
         sn_case *c = &s->cases[i];
         if (is_chan(c)) {
             sn_rawchan *ch = c->sni_object;
@@ -269,23 +294,14 @@ static int prepare_timer(struct select *s)
 static int wait_for_case(sn_ctx *ctx, sn_case *cases, uint32_t n, struct sni_wait *wait)
 {
     struct select s = { .cases = cases, .n = n, .wait = wait, .seq = sni_wait_seq(wait) };
-    struct sni_wait *peer;
     int r;
 
     if ((r = prepare_timer(&s)) < 0)
         return r;
-    order_locks(&s);
-    lock_all(&s);
-    for (uint32_t k = 0; k < n; k++) { /* in the order of the first round */
-        uint32_t i = part(&cases[k])->try_order;
-        if (is_chan(&cases[i]) && try_locked(&cases[i], &peer)) {
-            unlock_all(&s);
-            if (peer)
-                sni_ready(peer);
-            if (s.heap)
-                sni_timer_unreserve(s.heap);
-            return (int)i;
-        }
+    if ((r = try_all(&s)) != SN_EAGAIN) {
+        if (s.heap)
+            sni_timer_unreserve(s.heap);
+        return r;
     }
     enqueue(&s);
     r = sni_park(wait, ctx, &selecting, NULL, commit_select, &s);
@@ -300,34 +316,51 @@ static int wait_for_case(sn_ctx *ctx, sn_case *cases, uint32_t n, struct sni_wai
     return chosen < 0 ? r : chosen;
 }
 
-static int select_with(int (*attempt)(sn_case *, uint32_t), sn_ctx *ctx, sn_case *cases, size_t n)
+/* What every blocking select begins with: the wait and the context in use, or an error. */
+static int begin(sn_ctx **ctx, size_t n, struct sni_wait **wait)
 {
-    struct sni_wait *wait = sni_wait_self();
-    int r;
-
     if (n > MAX_CASES)
         return SN_EINVAL;
-    if (!wait)
+    if (!(*wait = sni_wait_self()))
         return SN_ENOMEM;
-    ctx = sni_ctx_resolve(ctx, wait);
-    if ((r = sni_ctx_check(ctx)) != 0)
-        return r;
-    if ((r = attempt(cases, (uint32_t)n)) != SN_EAGAIN)
-        return r;
-    return wait_for_case(ctx, cases, (uint32_t)n, wait);
+    *ctx = sni_ctx_resolve(*ctx, *wait);
+    return sni_ctx_check(*ctx);
 }
 
 int sn_select(sn_ctx *ctx, sn_case *cases, size_t n)
 {
-    return select_with(try_fair, ctx, cases, n);
+    struct sni_wait *wait;
+    int r;
+
+    if ((r = begin(&ctx, n, &wait)) != 0 || (r = try_each(cases, (uint32_t)n)) != SN_EAGAIN)
+        return r;
+    return wait_for_case(ctx, cases, (uint32_t)n, wait);
 }
 
 int sn_select_priority(sn_ctx *ctx, sn_case *cases, size_t n)
 {
-    return select_with(try_in_order, ctx, cases, n);
+    struct sni_wait *wait;
+    int r;
+
+    if ((r = begin(&ctx, n, &wait)) != 0)
+        return r;
+    if (n > 0 && try_one(&cases[0]))
+        return 0;
+    order_as_given(cases, (uint32_t)n);
+    return wait_for_case(ctx, cases, (uint32_t)n, wait);
 }
 
 int sn_select_try(sn_case *cases, size_t n)
 {
-    return n > MAX_CASES ? SN_EINVAL : try_fair(cases, (uint32_t)n);
+    struct select s = { .cases = cases, .n = (uint32_t)n };
+    int r;
+
+    if (n > MAX_CASES)
+        return SN_EINVAL;
+    if (n < 2)
+        return n == 1 && try_one(&cases[0]) ? 0 : SN_EAGAIN;
+    order_at_random(cases, (uint32_t)n);
+    if ((r = try_all(&s)) == SN_EAGAIN)
+        unlock_all(&s);
+    return r;
 }
