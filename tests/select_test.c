@@ -1,6 +1,8 @@
 /* Select: the contract of sennit/select.h, and the meaning of Go's select tests restated. */
 #include "sn_test.h"
 
+#include <pthread.h>
+
 typedef sn_chan_of(int) int_chan;
 
 static int ready_cases(sn_ctx *ctx, void *arg)
@@ -258,4 +260,315 @@ static int many_cases(sn_ctx *ctx, void *arg)
 TEST(many_cases)
 {
     run_each(many_cases, NULL);
+}
+
+/* Runs fn as the main task, and in a plain thread beside a runtime. */
+static void run_everywhere(sn_fn *fn, void *arg)
+{
+    static const int workers[] = { 1, 2, 8 };
+
+    run_each(fn, arg);
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ(sn_start(&(sn_run_opts){ .workers = workers[i] }), 0);
+        CHECK_EQ(fn(NULL, arg), 0);
+        CHECK_EQ(sn_stop(), 0);
+    }
+}
+
+/* A context that has ended refuses: no case happens, even one that is ready. */
+static int refuses(sn_ctx *ctx, void *arg)
+{
+    int_chan full, room;
+    sn_ctx *dead;
+    int v = 5, out = 6;
+
+    (void)arg;
+    CHECK_EQ(sn_chan_make(&full, 1), 0);
+    CHECK_EQ(sn_chan_make(&room, 1), 0);
+    CHECK_EQ(sn_chan_send(ctx, full, &(int){ 1 }), 0);
+    CHECK_EQ(sn_ctx_with_cancel(&dead, ctx), 0);
+    sn_ctx_cancel(dead);
+    sn_case cases[] = { sn_on_recv(full, &v), sn_on_send(room, &out), sn_on_ctx(dead), sn_on_after(0), sn_on_time(0) };
+    for (size_t n = 0; n <= 5; n++) {
+        CHECK_EQ(sn_select(dead, cases, n), SN_ECANCELED);
+        CHECK_EQ(sn_select_priority(dead, cases, n), SN_ECANCELED);
+    }
+    CHECK_EQ(v, 5);
+    CHECK_EQ(sn_chan_len(full), 1);
+    CHECK_EQ(sn_chan_len(room), 0);
+    CHECK_EQ(sn_select_try(cases, 0), SN_EAGAIN);
+    CHECK_EQ(sn_select_try(cases, 1), 0);
+    CHECK_EQ(v, 1);
+    CHECK_EQ(sn_select_try(cases, 1), SN_EAGAIN);
+    CHECK_EQ(sn_select_try(cases + 1, 1), 0);
+    CHECK_EQ(sn_chan_len(room), 1);
+    CHECK_EQ(sn_select_try(cases + 1, 1), SN_EAGAIN);
+    CHECK_EQ(sn_select_try(cases + 2, 1), 0);
+    CHECK_EQ(cases[2].err, SN_ECANCELED);
+    CHECK_EQ(sn_select_priority(ctx, cases, 5), 2);
+    CHECK_EQ(sn_select_try(cases + 3, 1), 0);
+    CHECK_EQ(cases[3].err, 0);
+    CHECK_EQ(sn_select_try(cases + 4, 1), 0);
+    CHECK_EQ(cases[4].err, 0);
+    CHECK_EQ(sn_select(dead, cases, 65536), SN_EINVAL);
+    CHECK_EQ(sn_select_priority(ctx, cases, 65536), SN_EINVAL);
+    CHECK_EQ(sn_select_try(cases, 65536), SN_EINVAL);
+    sn_chan_free(full);
+    sn_chan_free(room);
+    sn_ctx_free(dead);
+    return 0;
+}
+
+TEST(a_cancelled_context_refuses)
+{
+    run_everywhere(refuses, NULL);
+}
+
+/* What is never ready: empty handles, no context. What is left is the select's own context. */
+static int never_ready(sn_ctx *ctx, void *arg)
+{
+    int_chan none = { 0 };
+    sn_chan_unit no_unit = { 0 };
+    sn_ctx *late;
+    int v = 4;
+
+    (void)arg;
+    sn_case cases[] = { sn_on_recv(none, &v), sn_on_send(none, &v), sn_on_unit_recv(no_unit), sn_on_unit_send(no_unit),
+                        sn_on_ctx(NULL), sn_on_time(SN_FOREVER), sn_on_after(SN_FOREVER) };
+    CHECK_EQ(sn_select_try(cases, 7), SN_EAGAIN);
+    for (size_t n = 0; n <= 7; n++) {
+        CHECK_EQ(sn_ctx_with_timeout(&late, ctx, SN_US(300)), 0);
+        CHECK_EQ(n % 2 ? sn_select(late, cases, n) : sn_select_priority(late, cases, n), SN_ETIMEDOUT);
+        CHECK(sn_now() >= sn_ctx_deadline(late));
+        sn_ctx_free(late);
+    }
+    CHECK_EQ(v, 4);
+    return 0;
+}
+
+TEST(what_is_never_ready)
+{
+    run_everywhere(never_ready, NULL);
+}
+
+/* The array may be used again; sn_on_after starts anew each time, sn_on_time does not. */
+static int again(sn_ctx *ctx, void *arg)
+{
+    int_chan c;
+    int v = 0;
+    (void)arg;
+    CHECK_EQ(sn_chan_make(&c, 1), 0);
+    sn_case cases[] = { sn_on_recv(c, &v), sn_on_after(SN_US(400)), sn_on_time(sn_now() + SN_SEC(1000)) };
+    for (int i = 1; i <= 10; i++) {
+        int64_t begin = sn_now();
+        CHECK_EQ(sn_select(ctx, cases, 3), 1);
+        CHECK_EQ(cases[1].err, 0);
+        CHECK(sn_now() - begin >= SN_US(400));
+        CHECK_EQ(sn_chan_send(ctx, c, &i), 0);
+        CHECK_EQ(sn_select_priority(ctx, cases, 3), 0);
+        CHECK_EQ(cases[0].err, 0);
+        CHECK_EQ(v, i);
+    }
+    cases[2] = sn_on_time(sn_now());
+    cases[1] = sn_on_after(SN_SEC(1000));
+    for (int i = 0; i < 10; i++)
+        CHECK_EQ(sn_select(ctx, cases, 3), 2);
+    sn_chan_free(c);
+    return 0;
+}
+
+TEST(the_array_may_be_used_again)
+{
+    run_everywhere(again, NULL);
+}
+
+/* Units, in both directions, between a task that selects and one that does not. */
+static int unit_partner(sn_ctx *ctx, void *arg)
+{
+    sn_chan_unit *u = arg;
+    for (int i = 0; i < 500; i++) {
+        CHECK_EQ(sn_chan_unit_recv(ctx, u[0]), 0);
+        CHECK_EQ(sn_chan_unit_send(ctx, u[1]), 0);
+    }
+    sn_chan_close(u[0]);
+    return 0;
+}
+
+static int units(sn_ctx *ctx, void *arg)
+{
+    sn_chan_unit u[2];
+    sn_group g;
+    int sent = 0, received = 0;
+    (void)arg;
+    CHECK_EQ(sn_chan_unit_make(&u[0], 0), 0);
+    CHECK_EQ(sn_chan_unit_make(&u[1], 0), 0);
+    sn_group_init(&g, ctx);
+    CHECK_EQ(sn_group_go(&g, unit_partner, u), 0);
+    for (;;) {
+        sn_case cases[] = { sn_on_unit_send(u[0]), sn_on_unit_recv(u[1]) };
+        int k = sn_select(ctx, cases, 2);
+        CHECK(k == 0 || k == 1);
+        if (cases[k].err == SN_ECLOSED)
+            break;
+        CHECK_EQ(cases[k].err, 0);
+        sent += k == 0;
+        received += k == 1;
+    }
+    CHECK_EQ(sent, 500);
+    CHECK_EQ(received, 500);
+    CHECK_EQ(sn_group_wait(&g), 0);
+    sn_chan_free(u[0]);
+    sn_chan_free(u[1]);
+    return 0;
+}
+
+TEST(unit_channels)
+{
+    run_everywhere(units, NULL);
+}
+
+/* A select that waits: its context, another one, a time and a channel end it in turn; whatever it is, nothing else has
+ * happened, and nothing of it is left behind. */
+struct target {
+    int_chan in, out;
+    sn_ctx *own, *other;
+    int what;
+};
+
+static int disturbs(sn_ctx *ctx, void *arg)
+{
+    struct target *t = arg;
+    int v;
+    (void)ctx;
+    for (unsigned i = (unsigned)(sn_random() % 8); i > 0; i--)
+        sn_yield();
+    switch (t->what) {
+    case 0:
+        sn_ctx_cancel(t->own);
+        break;
+    case 1:
+        sn_ctx_cancel_cause(t->other, SN_EUSER);
+        break;
+    case 2:
+        CHECK_EQ(sn_chan_send(sn_background(), t->in, &(int){ 8 }), 0);
+        break;
+    case 3:
+        CHECK_EQ(sn_chan_recv(sn_background(), t->out, &v), 0);
+        CHECK_EQ(v, 9);
+        break;
+    case 4:
+        sn_chan_close(t->out);
+        break;
+    default:
+        break;
+    }
+    return 0;
+}
+
+static int disturbed(sn_ctx *ctx, void *arg)
+{
+    static const int want[] = { SN_ECANCELED, 2, 0, 1, 1, 3 }, err[] = { 0, SN_ECANCELED, 0, 0, SN_ECLOSED, 0 };
+    (void)arg;
+    for (int i = 0; i < 600; i++) {
+        struct target t = { .what = i % 6 };
+        sn_group g;
+        int v = -1, out = 9;
+        CHECK_EQ(sn_chan_make(&t.in, 0), 0);
+        CHECK_EQ(sn_chan_make(&t.out, 0), 0);
+        CHECK_EQ(sn_ctx_with_cancel(&t.own, ctx), 0);
+        CHECK_EQ(sn_ctx_with_cancel(&t.other, ctx), 0);
+        sn_group_init(&g, ctx);
+        CHECK_EQ(sn_group_go(&g, disturbs, &t), 0);
+        sn_case cases[] = { sn_on_recv(t.in, &v), sn_on_send(t.out, &out), sn_on_ctx(t.other),
+                            sn_on_after(t.what == 5 ? SN_US(30) : SN_SEC(1000)) };
+        int k = sn_select(t.own, cases, 4);
+        CHECK_EQ(k, want[t.what]);
+        if (k >= 0)
+            CHECK_EQ(cases[k].err, err[t.what]);
+        CHECK_EQ(v, t.what == 2 ? 8 : -1);
+        CHECK_EQ(sn_group_wait(&g), 0);
+        CHECK_EQ(sn_chan_try_send(t.in, &v), SN_EAGAIN); /* no receiver was left */
+        CHECK_EQ(sn_chan_try_recv(t.out, &v), t.what == 4 ? SN_ECLOSED : SN_EAGAIN);
+        sn_chan_free(t.in);
+        sn_chan_free(t.out);
+        sn_ctx_free(t.own);
+        sn_ctx_free(t.other);
+    }
+    return 0;
+}
+
+TEST(one_thing_ends_it)
+{
+    run_everywhere(disturbed, NULL);
+}
+
+/* NULL is the own context, of a task that waits in a select. */
+static int null_context(sn_ctx *ctx, void *arg)
+{
+    int v = 2;
+    sn_case cases[] = { sn_on_recv(*(int_chan *)arg, &v) };
+    CHECK_EQ(sn_select(NULL, cases, 1), SN_ECANCELED);
+    CHECK_EQ(sn_select_priority(NULL, cases, 1), SN_ECANCELED);
+    CHECK_EQ(sn_select(NULL, cases, 0), SN_ECANCELED);
+    CHECK_EQ(sn_ctx_err(ctx), SN_ECANCELED);
+    CHECK_EQ(v, 2);
+    return 0;
+}
+
+static int own_contexts(sn_ctx *ctx, void *arg)
+{
+    int_chan c;
+    sn_group g;
+    (void)arg;
+    CHECK_EQ(sn_chan_make(&c, 0), 0);
+    sn_group_init(&g, ctx);
+    for (int i = 0; i < 20; i++)
+        CHECK_EQ(sn_group_go(&g, null_context, &c), 0);
+    CHECK_EQ(sn_sleep(ctx, SN_US(500)), 0);
+    sn_group_cancel(&g);
+    CHECK_EQ(sn_group_wait(&g), 0);
+    sn_chan_free(c);
+    return 0;
+}
+
+TEST(null_is_the_own_context)
+{
+    run_everywhere(own_contexts, NULL);
+}
+
+/* Plain threads on both sides, without any runtime. */
+static void *selects_and_sends(void *arg)
+{
+    int_chan *c = arg;
+    for (int i = 0; i < 1000;) {
+        sn_case cases[] = { sn_on_send(c[0], &i), sn_on_send(c[1], &i) };
+        int k = sn_select(NULL, cases, 2);
+        CHECK(k == 0 || k == 1);
+        i++;
+    }
+    sn_chan_close(c[0]);
+    return NULL;
+}
+
+TEST(between_threads_without_a_runtime)
+{
+    int_chan c[2];
+    pthread_t t;
+    int v, n = 0;
+    CHECK_EQ(sn_chan_make(&c[0], 0), 0);
+    CHECK_EQ(sn_chan_make(&c[1], 1), 0);
+    CHECK(pthread_create(&t, NULL, selects_and_sends, c) == 0);
+    for (;;) {
+        sn_case cases[] = { sn_on_recv(c[0], &v), sn_on_recv(c[1], &v) };
+        int k = sn_select_priority(NULL, cases, 2);
+        CHECK(k == 0 || k == 1);
+        if (cases[k].err == SN_ECLOSED)
+            break;
+        n++;
+    }
+    n += sn_chan_try_recv(c[1], &v) == 0;
+    CHECK_EQ(n, 1000);
+    CHECK(pthread_join(t, NULL) == 0);
+    sn_chan_free(c[0]);
+    sn_chan_free(c[1]);
 }

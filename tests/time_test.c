@@ -1,6 +1,9 @@
 /* Time and chance: the contract of sennit/time.h. */
 #include "sn_test.h"
 
+#include <pthread.h>
+#include <time.h>
+
 static int sleeps(sn_ctx *ctx, void *arg)
 {
     int64_t begin = sn_now();
@@ -118,4 +121,148 @@ TEST(the_seed_decides)
     CHECK_EQ(sn_run(seeded, &c, &(sn_run_opts){ .workers = 1, .seed = 6 }), 0);
     CHECK(a == b && a != c);
     CHECK(sn_random() != sn_random());
+}
+
+static int refused(sn_ctx *ctx, void *arg)
+{
+    sn_ctx *dead, *late;
+
+    (void)arg;
+    CHECK_EQ(sn_ctx_with_cancel(&dead, ctx), 0);
+    sn_ctx_cancel_cause(dead, SN_EUSER);
+    CHECK_EQ(sn_sleep(dead, 0), SN_ECANCELED); /* returns at once, but looks at the context */
+    CHECK_EQ(sn_sleep(dead, -1), SN_ECANCELED);
+    CHECK_EQ(sn_sleep(dead, INT64_MIN), SN_ECANCELED);
+    CHECK_EQ(sn_sleep(dead, SN_FOREVER), SN_ECANCELED);
+    sn_ctx_free(dead);
+    CHECK_EQ(sn_ctx_with_timeout(&late, ctx, SN_MS(2)), 0);
+    CHECK_EQ(sn_sleep(late, SN_FOREVER), SN_ETIMEDOUT);
+    CHECK(sn_now() >= sn_ctx_deadline(late));
+    CHECK_EQ(sn_sleep(late, 0), SN_ETIMEDOUT);
+    sn_ctx_free(late);
+    CHECK_EQ(sn_sleep(NULL, 0), 0);
+    return 0;
+}
+
+TEST(sleep_looks_at_the_context)
+{
+    run_each(refused, NULL);
+    CHECK_EQ(sn_start(NULL), 0);
+    CHECK_EQ(refused(NULL, NULL), 0); /* a plain thread */
+    CHECK_EQ(sn_stop(), 0);
+}
+
+static int own_context(sn_ctx *ctx, void *arg)
+{
+    CHECK_EQ(sn_sleep(NULL, SN_FOREVER), SN_ECANCELED); /* NULL: the task's own */
+    CHECK_EQ(sn_sleep(NULL, 0), SN_ECANCELED);
+    CHECK_EQ(sn_sleep(sn_background(), SN_US(10)), 0);
+    CHECK_EQ(sn_ctx_err(ctx), SN_ECANCELED);
+    __atomic_fetch_add((int *)arg, 1, __ATOMIC_RELAXED);
+    return 0;
+}
+
+static int cancels_own(sn_ctx *ctx, void *arg)
+{
+    int n = 0;
+    sn_group g;
+
+    (void)arg;
+    sn_group_init(&g, ctx);
+    for (int i = 0; i < 20; i++)
+        CHECK_EQ(sn_group_go(&g, own_context, &n), 0);
+    CHECK_EQ(sn_sleep(ctx, SN_MS(1)), 0);
+    sn_group_cancel(&g);
+    CHECK_EQ(sn_group_wait(&g), 0);
+    CHECK_EQ(n, 20);
+    return 0;
+}
+
+TEST(null_is_the_own_context)
+{
+    run_each(cancels_own, NULL);
+}
+
+static void *sleeps_until_cancelled(void *arg)
+{
+    return (void *)(intptr_t)sn_sleep(arg, SN_SEC(1000));
+}
+
+TEST(a_plain_thread_without_a_runtime_is_cancelled)
+{
+    sn_ctx *c;
+    pthread_t t;
+    void *r;
+
+    CHECK_EQ(sn_ctx_with_cancel(&c, NULL), 0);
+    CHECK(pthread_create(&t, NULL, sleeps_until_cancelled, c) == 0);
+    CHECK_EQ(sn_sleep(NULL, SN_MS(3)), 0);
+    sn_ctx_cancel(c);
+    CHECK(pthread_join(t, &r) == 0);
+    CHECK_EQ((intptr_t)r, SN_ECANCELED);
+    sn_ctx_free(c);
+}
+
+static int64_t system_clock(void)
+{
+    struct timespec t;
+    CHECK(clock_gettime(CLOCK_MONOTONIC, &t) == 0);
+    return SN_SEC(t.tv_sec) + t.tv_nsec;
+}
+
+TEST(now_is_near_the_system_clock)
+{
+    int64_t end = system_clock() + SN_MS(200), before, now;
+
+    while ((before = system_clock()) < end) {
+        now = sn_now(); /* between the two, but for what the header allows */
+        CHECK(now >= before - SN_MS(1) && now <= system_clock() + SN_MS(1));
+    }
+}
+
+TEST(units)
+{
+    CHECK_EQ(SN_US(3), 3000);
+    CHECK_EQ(SN_MS(3), 3000000);
+    CHECK_EQ(SN_SEC(100000), 100000000000000);
+    CHECK_EQ(SN_FOREVER, INT64_MAX);
+}
+
+/* Random numbers: no bit stands still, tasks on different workers do not repeat each other. */
+static int draws(sn_ctx *ctx, void *arg)
+{
+    uint64_t *seen = arg; /* [0]: ones, [1]: zeros, [2]: the first of all */
+    (void)ctx;
+    for (int i = 0; i < 100; i++) {
+        uint64_t r = sn_random();
+        __atomic_fetch_or(&seen[0], r, __ATOMIC_RELAXED);
+        __atomic_fetch_or(&seen[1], ~r, __ATOMIC_RELAXED);
+        CHECK(r != __atomic_exchange_n(&seen[2], r, __ATOMIC_RELAXED));
+        if (i % 10 == 0)
+            sn_yield();
+    }
+    return 0;
+}
+
+static int draw_all(sn_ctx *ctx, void *arg)
+{
+    uint64_t seen[3] = { 0, 0, 0 };
+    sn_group g;
+    (void)arg;
+    sn_group_init(&g, ctx);
+    for (int i = 0; i < 16; i++)
+        CHECK_EQ(sn_group_go(&g, draws, seen), 0);
+    CHECK_EQ(sn_group_wait(&g), 0);
+    CHECK(seen[0] == UINT64_MAX && seen[1] == UINT64_MAX);
+    return 0;
+}
+
+TEST(random_bits)
+{
+    uint64_t a, b;
+    run_each(draw_all, NULL);
+    CHECK_EQ(draws(NULL, (uint64_t[3]){ 0 }), 0); /* a plain thread */
+    CHECK_EQ(sn_run(seeded, &a, &(sn_run_opts){ .workers = 1 }), 0);
+    CHECK_EQ(sn_run(seeded, &b, &(sn_run_opts){ .workers = 1 }), 0);
+    CHECK(a != b); /* by default each run has a seed of its own */
 }
