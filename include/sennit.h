@@ -6,7 +6,7 @@
  *    thread: sn_background()). A cancelled or expired context refuses, even if the operation could succeed at once.
  *  - Every function works from a task and from a plain thread unless it says otherwise. None is signal-safe.
  *  - Errors are negative ints under SN_E... names (sennit/error.h); zero or positive is success. Out-parameters are
- *    written only on success. Sennit never sets errno.
+ *    written only on success. Nothing is said through errno, which a call may change.
  *  - Times and durations are int64_t nanoseconds (sennit/time.h).
  *  - Option structs are const pointers, last; NULL or a zero field means the default.
  */

@@ -654,3 +654,54 @@ TEST(a_tree_outlives_its_runtime)
             sn_ctx_free(c[k]);
     }
 }
+
+/* --- contexts and the end of their runtime --- */
+
+static sn_ctx *outlives, *expires;
+
+static int leaves_contexts(sn_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    (void)arg;
+    CHECK_EQ(sn_ctx_with_cancel(&outlives, sn_background()), 0);
+    CHECK_EQ(sn_ctx_with_timeout(&expires, outlives, SN_MS(1)), 0);
+    CHECK_EQ(sn_ctx_wait(expires), SN_ETIMEDOUT);
+    return 0;
+}
+
+TEST(a_parent_is_cancelled_after_the_runtime)
+{
+    CHECK_EQ(sn_run(leaves_contexts, NULL, &(sn_run_opts){ .workers = 1 }), 0);
+    sn_ctx_cancel(outlives);
+    CHECK_EQ(sn_ctx_err(expires), SN_ETIMEDOUT);
+    sn_ctx_free(expires);
+    sn_ctx_free(outlives);
+}
+
+static int will_not_end(sn_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    sn_chan_close(*(sn_chan_unit *)arg);
+    return sn_sleep(sn_background(), SN_SEC(1000));
+}
+
+static void say_nothing(void *arg, const char *text)
+{
+    (void)arg;
+    (void)text;
+}
+
+TEST(deadlines_end_with_a_runtime_that_leaves_tasks)
+{
+    sn_chan_unit runs;
+    sn_ctx *c;
+    CHECK_EQ(sn_start(&(sn_run_opts){ .workers = 1, .grace_ns = SN_MS(10), .report = say_nothing }), 0);
+    CHECK_EQ(sn_ctx_with_timeout(&c, sn_background(), SN_SEC(500)), 0);
+    CHECK_EQ(sn_chan_unit_make(&runs, 0), 0);
+    CHECK_EQ(sn_task_go(will_not_end, &runs), 0);
+    CHECK_EQ(sn_chan_unit_recv(NULL, runs), SN_ECLOSED);
+    CHECK_EQ(sn_stop(), SN_ELEFT);
+    CHECK_EQ(sn_ctx_err(c), SN_ETIMEDOUT);
+    sn_ctx_free(c);
+    sn_chan_free(runs);
+}

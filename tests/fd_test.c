@@ -244,12 +244,11 @@ static int full(sn_ctx *ctx, void *arg)
         CHECK_EQ(sn_ctx_with_timeout(&late, ctx, SN_MS(1)), 0);
         int64_t n = sn_fd_write(late, fds[1], block, 1000);
         sn_ctx_free(late);
-        if (n == SN_ETIMEDOUT)
+        if (n == SN_ETIMEDOUT && room > 0) /* it may be over before the first write begins */
             break;
-        CHECK_EQ(n, 1000);
-        CHECK((room += 1000) < 10000000);
+        CHECK(n == 1000 || n == SN_ETIMEDOUT);
+        CHECK((room += n > 0 ? 1000 : 0) < 10000000);
     }
-    CHECK(room >= 1000);
     CHECK_EQ(sn_fd_write(ctx, fds[1], block, 0), 0); /* all of nothing */
     sn_group_init(&g, ctx);
     CHECK_EQ(sn_group_go(&g, drain, fds), 0);
@@ -530,4 +529,57 @@ static int own_contexts(sn_ctx *ctx, void *arg)
 TEST(null_is_the_own_context)
 {
     run_everywhere(own_contexts, NULL);
+}
+
+/* A close leaves nobody behind, even who was between looking and waiting. */
+struct closing {
+    int fds[2];
+};
+
+static int reads_till_closed(sn_ctx *ctx, void *arg)
+{
+    struct closing *c = arg;
+    int64_t r;
+    char b;
+    while ((r = sn_fd_read(ctx, c->fds[0], &b, 1)) == 1)
+        ;
+    CHECK(r == SN_ECANCELED || r == SN_EBADF);
+    return 0;
+}
+
+static int writes_till_broken(sn_ctx *ctx, void *arg)
+{
+    struct closing *c = arg;
+    while (sn_fd_write(ctx, c->fds[1], "x", 1) == 1)
+        ;
+    return 0;
+}
+
+static int close_races(sn_ctx *ctx, void *arg)
+{
+    uint64_t rng = test_seed();
+    int64_t until = sn_now() + SN_MS(300);
+    (void)arg;
+    do {
+        struct closing c;
+        sn_group g;
+        CHECK_EQ(sn_fd_pipe(c.fds), 0);
+        sn_group_init(&g, ctx);
+        for (int i = 0; i < 4; i++)
+            CHECK_EQ(sn_group_go(&g, reads_till_closed, &c), 0);
+        CHECK_EQ(sn_group_go(&g, writes_till_broken, &c), 0);
+        CHECK_EQ(sn_sleep(ctx, (int64_t)(test_random(&rng) % (uint64_t)SN_US(200))), 0);
+        CHECK_EQ(sn_fd_close(c.fds[0]), 0);
+        CHECK_EQ(sn_group_wait(&g), 0);
+        CHECK_EQ(sn_fd_close(c.fds[1]), 0);
+    } while (sn_now() < until);
+    return 0;
+}
+
+TEST(a_close_leaves_nobody_behind)
+{
+    if (TEST_TSAN) /* to it a close beside a read is a race, whoever is told */
+        return;
+    CHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
+    run_each(close_races, NULL);
 }

@@ -692,3 +692,49 @@ TEST(misuse_panics)
     check_dies(die_waited_twice, "not an open group");
     check_dies(die_cancel_closed, "not an open group");
 }
+
+/* --- closing in any order; why --- */
+
+static int any_order(sn_ctx *ctx, void *arg)
+{
+    sn_group a, b, c;
+    (void)arg;
+    sn_group_init(&a, ctx);
+    sn_group_init(&b, ctx);
+    sn_group_init(&c, ctx);
+    CHECK_EQ(sn_group_wait(&b), 0);
+    CHECK_EQ(sn_group_wait(&a), 0);
+    CHECK_EQ(sn_group_wait(&c), 0);
+    return 0;
+}
+
+TEST(closed_in_any_order)
+{
+    run_each(any_order, NULL);
+}
+
+static int gives_a_reason(sn_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    (void)arg;
+    sn_fail(SN_EIO, "no reply");
+}
+
+static int reasons(sn_ctx *ctx, void *arg)
+{
+    sn_group g;
+    (void)arg;
+    sn_group_init(&g, ctx);
+    CHECK_EQ(sn_group_go(&g, gives_a_reason, NULL), 0);
+    CHECK_EQ(sn_group_wait(&g), SN_EIO);
+    CHECK(strcmp(sn_group_why(&g), "no reply") == 0);
+    sn_group_init(&g, ctx);
+    CHECK_EQ(sn_group_wait(&g), 0);
+    CHECK(sn_group_why(&g) == NULL);
+    return 0;
+}
+
+TEST(why_the_first_failed)
+{
+    run_each(reasons, NULL);
+}

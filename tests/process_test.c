@@ -368,3 +368,33 @@ TEST(null_is_the_own_context)
 {
     run_everywhere(own_context, NULL);
 }
+
+/* An ended context refuses, although the child could be reaped at once. */
+static int refuses(sn_ctx *ctx, void *arg)
+{
+    const char *const argv[] = { "true", NULL };
+    sn_process p;
+    sn_process_status s = { -7, -7 };
+    sn_ctx *over;
+    int fds[2];
+    char b;
+    (void)arg;
+    CHECK_EQ(sn_fd_pipe(fds), 0);
+    CHECK_EQ(sn_process_start(&p, argv, &(sn_process_opts){ .out = fds[1] + 1 }), 0);
+    CHECK_EQ(sn_fd_close(fds[1]), 0);
+    CHECK_EQ(sn_fd_read(ctx, fds[0], &b, 1), 0); /* it has ended, or is just about to */
+    CHECK_EQ(sn_ctx_with_cancel(&over, ctx), 0);
+    sn_ctx_cancel(over);
+    CHECK_EQ(sn_process_wait(over, &p, &s), SN_ECANCELED);
+    CHECK_EQ(s.code, -7);
+    CHECK_EQ(sn_process_wait(ctx, &p, &s), 0);
+    CHECK_EQ(s.code, 0);
+    CHECK_EQ(sn_fd_close(fds[0]), 0);
+    sn_ctx_free(over);
+    return 0;
+}
+
+TEST(an_ended_context_refuses)
+{
+    run_each(refuses, NULL);
+}

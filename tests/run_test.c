@@ -809,11 +809,12 @@ TEST(what_a_deadlock_report_says)
             how = (sn_run_opts){ .workers = workers, .deadlock = SN_DEADLOCK_ALWAYS };
             check_dies(die_as_told, texts[i]);
         }
-    how = (sn_run_opts){ .deadlock = SN_DEADLOCK_ALWAYS, .report = tell, .report_arg = "note" };
+    how = (sn_run_opts){ .workers = 1, .deadlock = SN_DEADLOCK_ALWAYS, .report = tell, .report_arg = "note" };
     check_dies(die_as_told, "<note>sennit: deadlock: ");
-    check_dies(die_as_told, "group\n</note>\n");
+    check_dies(die_as_told, ")\n</note>\n");
     many = 200; /* with sn_run's own, main and three more: not all are shown, but all are counted */
     check_dies(die_as_told, "\n  and 141 more\n</note>\n");
+    check_dies(die_as_told, "\"main\", started at sn_run main: "); /* the first of those that are */
 }
 
 /* Runs fn in a child that is ended by SIGALRM unless it ends itself: soon if that is what we expect, else late. */
@@ -1020,4 +1021,65 @@ TEST(other_crashes_are_the_programs_own)
         CHECK(waitpid(pid, &status, 0) == pid);
         CHECK(WIFSIGNALED(status) || WEXITSTATUS(status) != 0); /* a sanitizer exits */
     }
+}
+
+/* Threads that exit while the runtime counts threads hide none that lives. */
+static void *exits_soon(void *arg)
+{
+    int64_t end = sn_now() + (int64_t)(intptr_t)arg;
+    while (sn_now() < end)
+        ;
+    return NULL;
+}
+
+static void *sends_later(void *arg)
+{
+    (void)usleep(2000);
+    CHECK_EQ(sn_chan_unit_send(NULL, *(sn_chan_unit *)arg), 0);
+    return NULL;
+}
+
+static int counts_threads(sn_ctx *ctx, void *arg)
+{
+    uint64_t rng = test_seed();
+    sn_chan_unit c;
+    (void)arg;
+    CHECK_EQ(sn_chan_unit_make(&c, 0), 0);
+    for (int i = 0; i < 60; i++) {
+        pthread_t exits[8], sends;
+        for (int k = 0; k < 8; k++)
+            CHECK(pthread_create(&exits[k], NULL, exits_soon, (void *)(intptr_t)(test_random(&rng) % 300000)) == 0);
+        CHECK(pthread_create(&sends, NULL, sends_later, &c) == 0);
+        CHECK_EQ(sn_chan_unit_recv(ctx, c), 0); /* the sender lives: no deadlock */
+        for (int k = 0; k < 8; k++)
+            CHECK(pthread_join(exits[k], NULL) == 0);
+        CHECK(pthread_join(sends, NULL) == 0);
+    }
+    sn_chan_free(c);
+    return 0;
+}
+
+TEST(threads_that_exit_hide_none_that_lives)
+{
+    CHECK_EQ(sn_run(counts_threads, NULL, &(sn_run_opts){ .workers = 1 }), 0);
+}
+
+static void raises_segv(void)
+{
+    if (sn_start(&(sn_run_opts){ .workers = 1 }) < 0)
+        return;
+    (void)raise(SIGSEGV);
+}
+
+TEST(a_fault_signal_that_is_sent_ends_the_process)
+{
+    pid_t pid = fork();
+    int status;
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        raises_segv();
+        _exit(0); /* it survived */
+    }
+    CHECK(waitpid(pid, &status, 0) == pid);
+    CHECK(!(WIFEXITED(status) && WEXITSTATUS(status) == 0)); /* a sanitizer may exit instead */
 }

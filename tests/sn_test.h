@@ -14,6 +14,21 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* 1 under ThreadSanitizer, 1 under AddressSanitizer. */
+#if defined(__has_feature)
+#define TEST_TSAN __has_feature(thread_sanitizer)
+#define TEST_ASAN __has_feature(address_sanitizer)
+#elif defined(__SANITIZE_THREAD__)
+#define TEST_TSAN 1
+#define TEST_ASAN 0
+#elif defined(__SANITIZE_ADDRESS__)
+#define TEST_TSAN 0
+#define TEST_ASAN 1
+#else
+#define TEST_TSAN 0
+#define TEST_ASAN 0
+#endif
+
 struct test {
     const char *name;
     void (*fn)(void);

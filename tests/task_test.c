@@ -585,3 +585,92 @@ TEST(plain_threads_start_detached_tasks)
         CHECK_EQ(n, 300);
     }
 }
+
+/* --- errors of tasks that nobody waits for --- */
+
+static int fails_detached(sn_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    sn_chan_close(*(sn_chan_unit *)arg);
+    return SN_EUSER - 1;
+}
+
+static int drops_errors(sn_ctx *ctx, void *arg)
+{
+    sn_chan_unit about_to_fail;
+    (void)arg;
+    CHECK_EQ(sn_chan_unit_make(&about_to_fail, 0), 0);
+    CHECK_EQ(sn_task_go(fails_detached, &about_to_fail), 0);
+    CHECK_EQ(sn_chan_unit_recv(ctx, about_to_fail), SN_ECLOSED);
+    CHECK_EQ(sn_sleep(ctx, SN_MS(2)), 0); /* not cancelled */
+    sn_chan_free(about_to_fail);
+    return 0;
+}
+
+TEST(a_detached_error_is_dropped)
+{
+    run_each(drops_errors, NULL);
+}
+
+static int fails_with_a_reason(sn_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    sn_fail(SN_EUSER - 7, arg ? arg : "the disk is full");
+}
+
+static char told[4096];
+
+static void tell_once(void *arg, const char *text)
+{
+    (void)arg;
+    (void)snprintf(told, sizeof told, "%s", text);
+}
+
+TEST(why_the_main_task_failed_is_reported)
+{
+    CHECK_EQ(sn_run(fails_with_a_reason, NULL, &(sn_run_opts){ .report = tell_once }), SN_EUSER - 7);
+    CHECK(strstr(told, "a task failed: the disk is full") != NULL);
+}
+
+static int fails_unwatched(sn_ctx *ctx, void *arg)
+{
+    (void)arg;
+    CHECK_EQ(sn_task_go(fails_with_a_reason, NULL), 0);
+    while (!__atomic_load_n(&told[0], __ATOMIC_ACQUIRE))
+        CHECK_EQ(sn_sleep(ctx, SN_MS(1)), 0);
+    return 0;
+}
+
+TEST(why_a_detached_task_failed_is_reported)
+{
+    CHECK_EQ(sn_run(fails_unwatched, NULL, &(sn_run_opts){ .workers = 1, .report = tell_once }), 0);
+    CHECK(strstr(told, "a task failed: the disk is full") != NULL);
+    CHECK(strstr(told, "fails_with_a_reason") != NULL);
+}
+
+static sn_task of_an_earlier_runtime;
+
+static int keeps_its_handle(sn_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    (void)arg;
+    of_an_earlier_runtime = sn_task_self();
+    CHECK_EQ(sn_task_alive(of_an_earlier_runtime), 1);
+    return 0;
+}
+
+static int finds_it_stale(sn_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    (void)arg;
+    CHECK_EQ(sn_task_alive(of_an_earlier_runtime), SN_ESRCH);
+    return 0;
+}
+
+TEST(a_handle_of_an_earlier_runtime_is_stale)
+{
+    for (int i = 0; i < 20; i++) {
+        CHECK_EQ(sn_run(keeps_its_handle, NULL, &(sn_run_opts){ .workers = 1 }), 0);
+        CHECK_EQ(sn_run(finds_it_stale, NULL, &(sn_run_opts){ .workers = 1 }), 0);
+    }
+}

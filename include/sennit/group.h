@@ -55,6 +55,10 @@ SN_API void sn_group_cancel(sn_group *group);
  * or 0. Not stopped by any context: the tasks are, and then this returns. After it the group's memory may be reused. */
 SN_API int sn_group_wait(sn_group *group);
 
+/* What the task said whose error sn_group_wait has returned: sn_fail's `why`, or NULL if it returned or gave none. To be
+ * asked after sn_group_wait, before the group's memory is used otherwise. */
+SN_API const char *sn_group_why(const sn_group *group);
+
 /* Waits no longer than ctx allows. Returns as sn_group_wait does, or ctx's error with the group still open: its tasks go
  * on, and sn_group_wait must still be called. */
 SN_API int sn_group_wait_ctx(sn_ctx *ctx, sn_group *group);

@@ -53,7 +53,8 @@ SN_API void sn_cleanup_push(sn_cleanup *cleanup, void (*fn)(void *arg), void *ar
 SN_API void sn_cleanup_pop(sn_cleanup *cleanup);
 
 /* Ends the calling task with `code` (negative), from any depth: runs its cleanups, newest first, on the failing stack
- * with its frames intact, then gives the error and `why` to the task's group. A group that the task has open is
+ * with its frames intact, then gives the error and `why` to the task's group (sn_group_why). Of the main task, and of one
+ * that nobody waits for, `why` goes into a report. A group that the task has open is
  * cancelled and waited for, in its turn among the cleanups. Panics outside a task, inside a cleanup, or with a code
  * that is not negative. It is not C++ unwinding: no destructor runs. `why` must be a static string or NULL. */
 SN_NORETURN SN_API void sn_fail(int code, const char *why);

@@ -50,12 +50,11 @@ static void deliver(uint64_t bits)
     sni_spin_unlock(&process.lock);
 }
 
-/* Takes out the wants of one channel, or all of them, and gives their signals back. */
-static void forget(sn_rawchan *ch)
+/* (lock) Takes out the wants of one channel (NULL: all) and gives their signals back. */
+static struct want *take_wants(sn_rawchan *ch)
 {
     struct want **at = &process.wants, *gone = NULL, *w;
 
-    sni_spin_lock(&process.lock);
     while ((w = *at) != NULL) {
         if (ch && w->ch != ch) {
             at = &w->next;
@@ -67,19 +66,28 @@ static void forget(sn_rawchan *ch)
         w->next = gone;
         gone = w;
     }
-    sni_spin_unlock(&process.lock);
-    while ((w = gone) != NULL) {
-        gone = w->next;
+    return gone;
+}
+
+static void free_wants(struct want *w)
+{
+    struct want *next;
+
+    for (; w; w = next) {
+        next = w->next;
         sni_free(w, sizeof *w);
     }
 }
 
+/* With all wants, in one step: a want that comes later starts a sender of its own. */
 static void stop_sender(int bell)
 {
     sni_spin_lock(&process.lock);
+    struct want *gone = take_wants(NULL);
     process.running = false;
     sni_os_signal_bell(-1);
     sni_spin_unlock(&process.lock);
+    free_wants(gone);
     (void)sn_fd_close(bell);
 }
 
@@ -90,8 +98,7 @@ static int send_signals(sn_ctx *ctx, void *arg)
 
     while (sn_fd_read(ctx, bell, &count, sizeof count) > 0)
         deliver(sni_os_signal_take());
-    forget(NULL); /* the runtime ends */
-    stop_sender(bell);
+    stop_sender(bell); /* the runtime ends */
     return 0;
 }
 
@@ -149,6 +156,10 @@ int sn_signal_notify_raw(sn_rawchan *ch, int signo)
 
 void sn_signal_stop_raw(sn_rawchan *ch)
 {
-    if (ch)
-        forget(ch);
+    if (!ch)
+        return;
+    sni_spin_lock(&process.lock);
+    struct want *gone = take_wants(ch);
+    sni_spin_unlock(&process.lock);
+    free_wants(gone);
 }

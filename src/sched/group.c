@@ -23,6 +23,7 @@ struct group {
     struct sni_wait *owner; /* written before WAITING is set */
     uint64_t seq;
     struct sni_rt *rt;    /* (c) or NULL */
+    const char *why;      /* of the task with the first error; its static string. Written as `error` is */
     sn_cleanup cleanup;
 };
 
@@ -64,6 +65,7 @@ sn_ctx *sn_group_init(sn_group *group, sn_ctx *ctx)
     ctx = sni_ctx_own(ctx);
     g->magic = MAGIC;
     g->error = 0;
+    g->why = NULL;
     g->state = 0;
     g->ctx = sni_ctx_new_lazy(ctx);
     g->rt = w ? w->own.rt : NULL;
@@ -89,10 +91,11 @@ int sn_group_go_at(sn_group *group, sn_fn *fn, const void *arg, size_t copy, con
     return r;
 }
 
-/* The runtime's own group of tasks that nobody waits for: their errors are dropped. */
-static bool is_detached(const struct group *g)
+bool sni_group_is_detached(const sn_group *group)
 {
-    return g->rt && (const sn_group *)g == &g->rt->detached;
+    const struct group *g = (const struct group *)group->sni_;
+
+    return g->rt && group == &g->rt->detached;
 }
 
 bool sni_group_init_detached(struct sni_rt *rt)
@@ -105,13 +108,15 @@ bool sni_group_init_detached(struct sni_rt *rt)
     return true;
 }
 
-void sni_group_leave(sn_group *group, int code)
+void sni_group_leave(sn_group *group, int code, const char *why)
 {
     struct group *g = (struct group *)group->sni_;
     int32_t none = 0;
 
-    if (code < 0 && !is_detached(g) && sni_cas_acqrel(&g->error, &none, code)) /* read by the owner after state is 0 */
+    if (code < 0 && !sni_group_is_detached(group) && sni_cas_acqrel(&g->error, &none, code)) {
+        g->why = why; /* both are read by the owner after state is 0 */
         sni_ctx_end(g->ctx, SN_ECANCELED, code);
+    }
     if (sni_sub_acqrel(&g->state, (uint64_t)ONE) != (ONE | WAITING))
         return;
     struct sni_wait *owner = g->owner;
@@ -196,6 +201,11 @@ int sn_group_wait_ctx(sn_ctx *ctx, sn_group *group)
     if ((r = sni_ctx_check(ctx)) != 0 || (r = park_for_tasks(g, wait, ctx)) != 0)
         return r;
     return end_wait(g);
+}
+
+const char *sn_group_why(const sn_group *group)
+{
+    return ((const struct group *)group->sni_)->why;
 }
 
 sn_ctx *sn_group_ctx(sn_group *group)

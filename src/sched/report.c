@@ -1,7 +1,9 @@
 #include "sched/report.h"
 
 #include "base/check.h"
+#include "sched/alloc.h"
 #include "sched/san.h"
+#include "sennit/error.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -54,24 +56,37 @@ static void say_task(struct report *r, const struct sni_task *t)
 
 struct listing {
     struct report *report;
+    const struct sni_task *first;
     unsigned total;
 };
 
 enum { LISTED = 64 }; /* tasks shown one by one; a report of a million helps nobody */
 
-static void list_task(struct sni_task *t, void *arg)
+static void list_first(struct sni_task *t, void *arg)
 {
     struct listing *l = arg;
 
-    if (l->total++ < LISTED)
+    if (t == l->first) {
+        l->total++;
+        say_task(l->report, t);
+    }
+}
+
+static void list_other(struct sni_task *t, void *arg)
+{
+    struct listing *l = arg;
+
+    if (t != l->first && l->total++ < LISTED)
         say_task(l->report, t);
 }
 
+/* The main task first, so that it is shown in any case; the others in the order of their numbers. */
 static void list_tasks(struct sni_rt *rt, struct report *r)
 {
-    struct listing l = { r, 0 };
+    struct listing l = { r, sni_load_rlx(&rt->main_task), 0 };
 
-    sni_task_each(rt, list_task, &l);
+    sni_task_each(rt, list_first, &l);
+    sni_task_each(rt, list_other, &l);
     if (l.total > LISTED)
         say(r, "  and %u more\n", l.total - LISTED);
 }
@@ -95,6 +110,19 @@ _Noreturn void sni_panic(const char *format, ...)
     }
     print(w ? w->own.rt : sni_rt_current(), &r);
     abort();
+}
+
+void sni_report_failure(struct sni_rt *rt, const struct sni_task *t, int code, const char *why)
+{
+    struct report *r = sni_alloc(sizeof *r); /* several tasks may fail at a time, and a stack need not have the room */
+
+    if (!r)
+        return;
+    say(r, "sennit: a task failed: %s (%s)\n", why, sn_error_string(code));
+    if (t)
+        say_task(r, t);
+    print(rt, r);
+    sni_free(r, sizeof *r);
 }
 
 bool sni_report_deadlock(struct sni_rt *rt, uint64_t epoch)

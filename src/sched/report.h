@@ -7,6 +7,9 @@
 /* All workers sleep, since `epoch`, and nothing of ours could wake one. Ends the process if no other thread could, or
  * returns: true if it should be looked at again later. */
 bool sni_report_deadlock(struct sni_rt *rt, uint64_t epoch);
+/* What sn_fail said in a task that nobody waits for (NULL: the main task). */
+void sni_report_failure(struct sni_rt *rt, const struct sni_task *task, int code, const char *why);
+
 void sni_report_left(struct sni_rt *rt);
 
 /* The fault handler's first part: reports and aborts if addr is in a stack's guard. */

@@ -101,6 +101,7 @@ struct sni_rt {
     int main_code;                /* result of the main task */
     sn_fn *main_fn;               /* (c) */
     void *main_arg;               /* (c) */
+    struct sni_task *main_task;   /* (a) its record, which may be another task's once it has ended */
     uint64_t spawned_far;         /* (a) tasks started by plain threads */
     struct sni_rt *kept;          /* one that was kept before this, since it could not end */
     int64_t trim_at;              /* (a) when free stacks are given back; 0: nothing to do */

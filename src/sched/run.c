@@ -183,7 +183,9 @@ static bool join_workers(struct sni_rt *rt, int from, int n)
 
     for (int i = from; i < n; i++) {
         struct sni_worker *w = &rt->workers[i];
-        while (!sni_load_acq(&w->exited) && sn_now() < end) { /* pairs with the release at the end of sni_worker_run */
+        /* A worker without a task ends, however slow the machine; one that a task holds up may not. Pairs with the release
+         * at the end of sni_worker_run. */
+        while (!sni_load_acq(&w->exited) && (sn_now() < end || sni_live_tasks(rt) == 0)) {
             stop_workers(rt);
             (void)sn_sleep(sn_background(), SN_US(200));
         }
@@ -230,6 +232,7 @@ static int main_task(sn_ctx *ctx, void *arg)
 {
     struct sni_rt *rt = arg;
 
+    sni_store_rlx(&rt->main_task, sni_self()->own.current); /* for reports */
     rt->main_code = rt->main_fn(ctx, rt->main_arg);
     return 0;
 }
@@ -246,6 +249,8 @@ static int life(sn_ctx *ctx, void *arg)
     int e = sn_group_wait(&g);
     if (r < 0 || e < 0)
         rt->main_code = r < 0 ? r : e; /* could not start, or ended by sn_fail */
+    if (sn_group_why(&g))
+        sni_report_failure(rt, NULL, e, sn_group_why(&g));
     grant_grace(rt, 1);
     return 0;
 }

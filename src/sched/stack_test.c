@@ -8,14 +8,6 @@
 #include <pthread.h>
 #include <sys/resource.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-
 static size_t address_space(void)
 {
     size_t pages = 0;
@@ -29,18 +21,14 @@ static size_t address_space(void)
 /* From now on there is address space for `bytes` more. A sanitizer's shadow would not know where to go. */
 static bool limit_memory(size_t bytes)
 {
-#ifdef SANITIZED
-    (void)bytes;
-    (void)address_space;
-    return false;
-#else
     struct rlimit limit;
 
+    if (TEST_ASAN || TEST_TSAN)
+        return false;
     CHECK(getrlimit(RLIMIT_AS, &limit) == 0);
     limit.rlim_cur = address_space() + bytes;
     CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
     return true;
-#endif
 }
 
 enum { TASKS = 2000 };

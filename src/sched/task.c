@@ -11,6 +11,7 @@
 
 #include "sched/alloc.h"
 #include "sched/park.h"
+#include "sched/report.h"
 
 #include <string.h>
 
@@ -301,7 +302,7 @@ no_memory:
 /* --- end --- */
 
 /* The record is free from here on; the caller still runs on the task's stack, if it had one. */
-static void finish(struct sni_worker *w, struct sni_task *t, int code)
+static void finish(struct sni_worker *w, struct sni_task *t, int code, const char *why)
 {
     sn_group *group = t->group;
 
@@ -311,12 +312,12 @@ static void finish(struct sni_worker *w, struct sni_task *t, int code)
     sni_store_rel(&t->gen, t->gen + 1); /* dead: pairs with the acquire in sni_task_alive */
     sni_store_rel(&w->own.ended, w->own.ended + 1); /* pairs with the acquire in sni_live_tasks */
     give_record(w->own.rt, w, t);
-    sni_group_leave(group, code);
+    sni_group_leave(group, code, why);
 }
 
 void sni_task_drop(struct sni_task *task, int code)
 {
-    finish(sni_self(), task, code);
+    finish(sni_self(), task, code, NULL);
 }
 
 
@@ -346,7 +347,7 @@ _Noreturn void sni_arch_entry(void *arg)
         int r = t->fn(t->wait.ctx, t->arg);
         sni_check(t->cleanups == NULL, "task %s returned with a group open or a cleanup pushed", t->site);
         w = sni_self();
-        finish(w, t, r);
+        finish(w, t, r, NULL);
         struct sni_task *next = sni_pick(w);
         if (next->sp)
             leave(w, stack, next);
@@ -373,7 +374,9 @@ _Noreturn void sn_fail(int code, const char *why)
     }
     w = sni_self(); /* cleanups may park */
     char *stack = t->stack;
-    finish(w, t, code);
+    if (why && sni_group_is_detached(t->group))
+        sni_report_failure(w->own.rt, t, code, why);
+    finish(w, t, code, why);
     leave(w, stack, &w->own.idle); /* this stack is deep: the next fresh task shall not start here */
 }
 

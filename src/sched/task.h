@@ -31,10 +31,11 @@ _Static_assert(sizeof(struct sni_task) == 256, "a parked task is to cost little 
 #define sni_task_of(w) sni_container((w), struct sni_task, wait)
 
 /* Counts the end of a task in its group, with its result. The group may be gone when this returns. */
-void sni_group_leave(sn_group *group, int code);
+void sni_group_leave(sn_group *group, int code, const char *why);
 
-/* Opens rt->detached. False: no memory. */
+/* The runtime's own group of tasks that nobody waits for: their errors are dropped. init: false, no memory. */
 bool sni_group_init_detached(struct sni_rt *rt);
+bool sni_group_is_detached(const sn_group *group);
 
 /* Takes a cleanup out of the calling task's list, wherever it is in it. False: it is not. */
 bool sni_cleanup_remove(sn_cleanup *cleanup);
