@@ -19,6 +19,7 @@
 #include <sennit/error.h>
 #include <sennit/fd.h>
 #include <sennit/group.h>
+#include <sennit/mutex.h>
 #include <sennit/process.h>
 #include <sennit/run.h>
 #include <sennit/select.h>

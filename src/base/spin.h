@@ -13,7 +13,10 @@ struct sni_spin {
     uint32_t held; /* (a) 0 or 1 */
 };
 
-/* Waits until *held reads 0 once. Defined by the port: it yields and sleeps. */
+/* One look's worth of waiting, longer the more there were; *tries starts at 0. Defined by the port: it yields and sleeps. */
+void sni_spin_pause(uint32_t *tries);
+
+/* Waits in this way until *held reads 0 once. */
 void sni_spin_wait(uint32_t *held);
 
 static inline void sni_spin_lock(struct sni_spin *lock)

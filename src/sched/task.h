@@ -47,7 +47,7 @@ int sni_task_spawn(struct sni_rt *rt, sn_group *group, sn_ctx *ctx, sn_fn *fn, c
 /* Ends a task that never ran, with `code`. */
 void sni_task_drop(struct sni_task *task, int code);
 
-/* The number that reports and handles show; 1 is the main task. */
+/* What a handle holds; reports show its lower half. */
 static inline uint64_t sni_task_id(const struct sni_task *t)
 {
     return (uint64_t)t->gen << 32 | (t->index + 1);

@@ -154,16 +154,22 @@ int sni_os_fence_all(void)
     return syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0 ? 0 : -errno;
 }
 
-void sni_spin_wait(uint32_t *held)
+void sni_spin_pause(uint32_t *tries)
 {
     /* 64 pauses last about as long as our longest critical section; then eight turns for others; then the holder has
      * lost its processor, and short sleeps do the least harm. */
-    for (int i = 0; sni_load_rlx(held) != 0; i++) {
-        if (i < 64)
-            sni_pause();
-        else if (i < 72)
-            sni_os_yield();
-        else
-            (void)nanosleep(&(struct timespec){ 0, 50000 }, NULL);
-    }
+    if (*tries < 64)
+        sni_pause();
+    else if (*tries < 72)
+        sni_os_yield();
+    else
+        (void)nanosleep(&(struct timespec){ 0, 50000 }, NULL);
+    if (*tries < 72)
+        ++*tries;
+}
+
+void sni_spin_wait(uint32_t *held)
+{
+    for (uint32_t tries = 0; sni_load_rlx(held) != 0;)
+        sni_spin_pause(&tries);
 }

@@ -1,0 +1,46 @@
+/* Mutex: one holder at a time.
+ *
+ *     static sn_mutex m;                     // zero is ready
+ *     sn_mutex_lock(&m);
+ *     balance += amount;
+ *     sn_mutex_unlock(&m);
+ *
+ * Eight bytes, nothing to initialise or destroy. It knows its holder: locking it again in the same task or thread, and
+ * unlocking it without holding it, panic with the name of the task. Waiting holds up no worker. Who waits longest gets it next; it is handed over, so nobody starves. What the holder
+ * did before unlocking is visible to the next one.
+ *
+ * Works from tasks and plain threads, with or without a runtime. A mutex may be freed as soon as nobody holds or wants it:
+ * also by the task that has just got it, before the last holder's sn_mutex_unlock has returned.
+ *
+ * When not to use this: to wait for something to happen; use a channel or a condition variable. To count; use an atomic.
+ */
+#ifndef SENNIT_MUTEX_H
+#define SENNIT_MUTEX_H
+
+#include <sennit/decl.h>
+
+SN_BEGIN
+
+typedef struct sn_mutex {
+    uint64_t sni_[1];
+} sn_mutex;
+
+/* Blocks until the caller holds it. Not stopped by any context. */
+SN_API void sn_mutex_lock(sn_mutex *mutex);
+
+/* The same, but no longer than ctx allows. 0 or the context's error: then the caller does not hold it. SN_ENOMEM only in a
+ * plain thread's first blocking call. */
+SN_MUST SN_API int sn_mutex_lock_ctx(sn_ctx *ctx, sn_mutex *mutex);
+
+/* Without blocking: 0, or SN_EBUSY if somebody holds it. */
+SN_MUST SN_API int sn_mutex_try_lock(sn_mutex *mutex);
+
+/* Gives it to who waits longest, or frees it. Panics if the caller does not hold it. */
+SN_API void sn_mutex_unlock(sn_mutex *mutex);
+
+/* Whether the calling task or thread holds it: for assertions. */
+SN_API bool sn_mutex_held(const sn_mutex *mutex);
+
+SN_END
+
+#endif
