@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 int input_open(struct input *in, const struct options *o)
 {
@@ -11,18 +12,16 @@ int input_open(struct input *in, const struct options *o)
     if (o->inputs)
         return 0;
     in->fd = 0;
-    if (o->file && strcmp(o->file, "-") != 0 && (in->fd = open(o->file, O_RDONLY | O_CLOEXEC)) < 0) {
+    if (!o->file || strcmp(o->file, "-") == 0)
+        return 0;
+    /* Non-blocking, or a pipe that nobody writes to yet would hold us up. */
+    char probe;
+    if ((in->fd = open(o->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) < 0 ||
+        (read(in->fd, &probe, 0) < 0 && errno != EAGAIN)) { /* a directory opens, but does not read */
         int r = -errno;
         cli_error("cannot read '%s': %s", o->file, sn_error_string(r));
+        input_close(in);
         return r;
-    }
-    char probe;
-    if (o->file && in->fd > 0 && sn_fd_wait(NULL, in->fd, SN_FD_READ) >= 0) {
-        int64_t r = sn_fd_read(NULL, in->fd, &probe, 0); /* a directory opens, but does not read */
-        if (r < 0) {
-            cli_error("cannot read '%s': %s", o->file, sn_error_string((int)r));
-            return (int)r;
-        }
     }
     return 0;
 }
@@ -58,6 +57,16 @@ static int give(char **out, const char *at, size_t n)
     return 1;
 }
 
+/* A line of the buffer, or what lies between two NULs. */
+static int give_line(const struct input *in, char **out, const char *at, size_t n)
+{
+    if (!in->o->nul && memchr(at, '\0', n)) {
+        cli_error("the inputs contain NUL bytes; -0 reads inputs that end with one");
+        return SN_EINVAL;
+    }
+    return give(out, at, n);
+}
+
 int input_next(sn_ctx *ctx, struct input *in, char **out)
 {
     size_t searched = 0;
@@ -75,16 +84,18 @@ int input_next(sn_ctx *ctx, struct input *in, char **out)
         char *stop = have > searched ? memchr(from + searched, in->o->nul ? '\0' : '\n', have - searched) : NULL;
         if (stop) {
             in->start += (size_t)(stop - from) + 1;
-            return give(out, from, (size_t)(stop - from));
+            return give_line(in, out, from, (size_t)(stop - from));
         }
         if (in->eof) {
             in->start = in->end;
-            return have > 0 ? give(out, from, have) : 0;
+            return have > 0 ? give_line(in, out, from, have) : 0;
         }
         searched = have;
         if ((r = make_room(in)) < 0)
             return r;
-        int64_t n = sn_fd_read(ctx, in->fd, in->buf + in->end, in->room - in->end);
+        int64_t n = in->end == 0 && (r = sn_fd_wait(ctx, in->fd, SN_FD_READ)) < 0 ? r : 0;
+        if (n == 0) /* a pipe without a writer was waited for: it would look like the end */
+            n = sn_fd_read(ctx, in->fd, in->buf + in->end, in->room - in->end);
         if (n < 0) {
             if (sn_ctx_err(ctx) == 0)
                 cli_error("cannot read the inputs: %s", sn_error_string((int)n));

@@ -3,22 +3,71 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define KILL_AFTER   SN_SEC(1) /* from TERM to KILL */
 #define LINGER       SN_SEC(1) /* how long something left behind may hold a finished job's output open */
 
 struct reader {
+    const struct job *job;
     struct output *to;
     int fd;
-    int r;
+    int r; /* 0: read to the end; SN_ECANCELED: given up; another error: some of it is lost */
 };
+
+static void say_incomplete(const struct job *job, int r)
+{
+    const char *dir = getenv("TMPDIR");
+
+    cli_error("job %llu: its output is incomplete, since it cannot be kept in %s: %s", (unsigned long long)job->number,
+              dir && *dir ? dir : "/tmp", sn_error_string(r));
+}
 
 static int read_all(sn_ctx *ctx, void *arg)
 {
     struct reader *r = arg;
 
     r->r = output_collect(ctx, r->to, r->fd);
+    if (r->r < 0 && r->r != SN_ECANCELED) {
+        say_incomplete(r->job, r->r);
+        output_discard(ctx, r->fd); /* or the job would wait for us for ever */
+    }
     return 0;
+}
+
+/* What is in the pipe was written by the job, whoever holds it open. */
+static bool drain(struct reader *r)
+{
+    int e;
+
+    if (r->r != SN_ECANCELED)
+        return true;
+    if ((e = output_drain(r->to, r->fd)) < 0)
+        say_incomplete(r->job, r->r = e);
+    return e != 0;
+}
+
+/* A group whose leader has ended after a TERM: who is left of it has the rest of a second. */
+static void end_group(const sn_process *p, const struct job_orders *orders, int64_t termed)
+{
+    while (sn_process_kill(p, 0) == 0 && sn_now() < termed + KILL_AFTER)
+        if (sn_ctx_err(orders->kill) != 0 || sn_sleep(orders->kill, SN_MS(10)) != 0)
+            break;
+    (void)sn_process_kill(p, SIGKILL);
+}
+
+/* Waits until the process has ended, for no longer than `limit`, and looks once more then: it may have ended in time while we
+ * were stopped. */
+static int await_within(sn_ctx *limit, const struct job_orders *orders, sn_process *p, sn_process_status *status)
+{
+    int r = sn_process_wait(limit, p, status), e = SN_ETIMEDOUT;
+    sn_ctx *last;
+
+    if (r == SN_ETIMEDOUT && sn_ctx_with_timeout(&last, orders->kill, SN_MS(20)) == 0) {
+        e = sn_process_wait(last, p, status);
+        sn_ctx_free(last);
+    }
+    return e == 0 ? 0 : r;
 }
 
 /* Waits for the process; sends TERM when the job's time or `term` is over, and KILL a second later or when `kill` is. */
@@ -31,12 +80,14 @@ static int await(sn_process *p, const struct job_orders *orders, sn_process_stat
     *timed_out = false;
     if (o->timeout && (r = sn_ctx_with_timeout(&limit, orders->term, o->timeout)) < 0)
         limit = NULL;
-    r = sn_process_wait(limit ? limit : orders->term, p, status);
+    r = await_within(limit ? limit : orders->term, orders, p, status);
     *timed_out = limit && r == SN_ETIMEDOUT;
     sn_ctx_free(limit);
     if (r == 0)
         return 0;
+    int64_t termed = sn_now();
     (void)sn_process_kill(p, SIGTERM);
+    (void)sn_process_kill(p, SIGCONT); /* a stopped one, at the terminal for instance, would not see it */
     if (sn_ctx_with_timeout(&grace, orders->kill, KILL_AFTER) < 0)
         grace = NULL;
     r = sn_process_wait(*timed_out && grace ? grace : orders->kill, p, status);
@@ -45,6 +96,7 @@ static int await(sn_process *p, const struct job_orders *orders, sn_process_stat
         (void)sn_process_kill(p, SIGKILL);
         r = sn_process_wait(sn_background(), p, status);
     }
+    end_group(p, orders, termed);
     return r;
 }
 
@@ -73,29 +125,41 @@ static int open_pipes(int out[2], int err[2])
     return r;
 }
 
-/* Once the process has ended: its output ends too, at once, or is given up a second later. */
-static void finish_reading(struct job *job, sn_group *g, const struct job_orders *orders)
+/* Waits for the readers, for `ns` at most; false: they go on. */
+static bool wait_for_readers(sn_group *g, const struct job_orders *orders, int64_t ns)
 {
     sn_ctx *linger;
 
-    if (sn_ctx_with_timeout(&linger, orders->kill, LINGER) < 0) {
+    if (sn_ctx_with_timeout(&linger, orders->kill, ns) < 0) {
         (void)sn_group_wait(g);
-        return;
+        return true;
     }
-    if (sn_group_wait_ctx(linger, g) != 0) {
-        if (sn_ctx_err(orders->kill) == 0)
-            cli_error("job %llu ('%s'): ended, but something it left behind holds its output open; not waiting for that",
-                      (unsigned long long)job->number, job->input);
-        sn_group_cancel(g);
-        (void)sn_group_wait(g);
-    }
+    bool over = sn_group_wait_ctx(linger, g) == 0;
     sn_ctx_free(linger);
+    return over;
+}
+
+/* Once the process has ended: its output ends too, at once, or is given up a second later. Somewhat later if nobody is left
+ * in its group: then it may be no more than another child on its way to exec that holds a copy of the pipe. */
+static void finish_reading(struct job *job, sn_group *g, struct reader readers[2], const struct job_orders *orders,
+                           const sn_process *p)
+{
+    if (wait_for_readers(g, orders, LINGER) ||
+        (sn_process_kill(p, 0) != 0 && wait_for_readers(g, orders, 3 * LINGER)))
+        return;
+    sn_group_cancel(g);
+    (void)sn_group_wait(g);
+    bool out_ended = drain(&readers[0]), err_ended = drain(&readers[1]);
+    if (!(out_ended && err_ended) && sn_ctx_err(orders->kill) == 0)
+        cli_error("job %llu ('%s'): ended, but something it left behind holds its output open; what that prints from now "
+                  "on is lost", (unsigned long long)job->number, job->input);
 }
 
 static void start_failed(struct job *job, const char *command, int r)
 {
     job->end = JOB_FAILED;
-    cli_error("job %llu: cannot run '%s': %s", (unsigned long long)job->number, command, sn_error_string(r));
+    const char *hint = r == SN_ENOENT && strchr(command, ' ') ? "; --shell runs a line as a script" : "";
+    cli_error("job %llu: cannot run '%s': %s%s", (unsigned long long)job->number, command, sn_error_string(r), hint);
 }
 
 void job_run(struct job *job, const struct job_orders *orders, int slot)
@@ -127,20 +191,17 @@ void job_run(struct job *job, const struct job_orders *orders, int slot)
         goto out_pipes;
     }
     job->started = true;
-    struct reader readers[2] = { { &job->out, out[0], 0 }, { &job->err, err[0], 0 } };
+    struct reader readers[2] = { { job, &job->out, out[0], 0 }, { job, &job->err, err[0], 0 } };
     sn_group_init(&g, sn_background());
     for (int i = 0; i < 2; i++)
         if ((r = sn_group_go(&g, read_all, &readers[i])) < 0)
             readers[i].r = r;
     r = await(&process, orders, &status, &timed_out);
-    finish_reading(job, &g, orders);
+    finish_reading(job, &g, readers, orders, &process);
     job->duration = sn_now() - begin;
     for (int i = 0; i < 2; i++)
-        if (readers[i].r < 0 && readers[i].r != SN_ECANCELED) {
-            cli_error("job %llu: its output is incomplete: %s", (unsigned long long)job->number,
-                      sn_error_string(readers[i].r));
+        if (readers[i].r < 0 && readers[i].r != SN_ECANCELED)
             r = readers[i].r;
-        }
     if (timed_out)
         cli_error("job %llu ('%s'): timed out", (unsigned long long)job->number, job->input);
     if (r == 0 && status.code == 0 && !timed_out)

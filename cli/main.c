@@ -1,5 +1,6 @@
 #include "cli.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,8 +11,17 @@ static const char help[] =
     "  sennit run --help                                   its options\n"
     "  sennit --version\n";
 
+/* Descriptors 0, 1 and 2 that were closed would become something else of ours. */
+static void open_missing(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)!open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY);
+}
+
 int main(int argc, char **argv)
 {
+    open_missing();
     if (argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
         (void)fputs(help, stdout);
         return 0;

@@ -15,14 +15,14 @@ static const char help[] =
     "Runs the command once per input, several at a time. Inputs are the lines of standard input, or of -a FILE, or the\n"
     "words after ':::'. No shell is involved: an input reaches the command as it is.\n"
     "\n"
-    "In the command's words these stand for the input; without any of them it is added as the last word:\n"
+    "In the command's words (not with --shell) these stand for the input; without any it is added as the last word:\n"
     "  {}    the input                  {//}  its directory\n"
     "  {.}   without its extension      {/.}  its last part without extension\n"
     "  {/}   its last part              {#} {%}  the job's number, the slot it runs in\n"
     "\n"
     "  -j, --jobs N|N%     so many at a time; N% of the CPUs; 0: as many as the machine allows\n"
     "                      (default: the CPUs that sennit may use)\n"
-    "  -k, --keep-order    print outputs in the order of the inputs\n"
+    "  -k, --keep-order    print outputs in the order of the inputs; at most 512 jobs run ahead\n"
     "  -a, --arg-file F    take inputs from F\n"
     "  -0, --null          inputs end with a NUL byte instead of a newline\n"
     "      --shell         run the words as a shell script, with the input as \"$1\"\n"
@@ -120,6 +120,7 @@ static int parse_duration(int64_t *out, const char *text)
 static int parse_halt(struct options *o, const char *text)
 {
     const char *what = NULL;
+    bool success = false;
     char *end;
 
     if (strncmp(text, "soon,", 5) == 0)
@@ -129,13 +130,15 @@ static int parse_halt(struct options *o, const char *text)
     if (what && strncmp(what, "fail=", 5) == 0)
         what += 5;
     else if (what && strncmp(what, "success=", 8) == 0)
-        o->halt_on_success = true, what += 8;
+        success = true, what += 8;
     else
         what = NULL;
     if (what && isdigit((unsigned char)*what)) {
         o->halt_count = strtol(what, &end, 10);
         o->halt_percent = *end == '%';
-        if (o->halt_count > 0 && end[o->halt_percent] == '\0' && !(o->halt_percent && o->halt_count > 100))
+        o->halt_on_success = success;
+        if (o->halt_count > 0 && end[o->halt_percent] == '\0' &&
+            !(o->halt_percent && (success || o->halt_count > 100)))
             return 0;
     }
     cli_error("--halt takes soon or now, a comma, and fail=N, fail=N%% or success=N, not '%s'", text);
@@ -170,13 +173,15 @@ static int unknown(const char *word)
 {
     const char *name = word + strspn(word, "-");
     const char *best = NULL;
-    size_t least = 4;
+    size_t length = strlen(name), least = length / 3 + 1;
 
-    for (int i = 0; i < OPTIONS; i++)
-        if (strlen(name) > 1 && distance(name, table[i].name) < least) {
-            least = distance(name, table[i].name);
+    for (int i = 0; i < OPTIONS && length > 1; i++) {
+        size_t d = strncmp(name, table[i].name, length) == 0 ? 0 : distance(name, table[i].name);
+        if (d < least) {
+            least = d;
             best = table[i].name;
         }
+    }
     if (best)
         cli_error("unknown option '%s'; did you mean '--%s'?", word, best);
     else

@@ -2,7 +2,9 @@
 
 #include "spool.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* The buffer is full: its contents go to the spool. */
 static int spill(struct output *o)
@@ -37,18 +39,26 @@ static void settle(struct output *o)
     }
 }
 
+/* Room for at least one more byte. */
+static int make_room(struct output *o)
+{
+    if (o->n < o->room)
+        return 0;
+    if (o->room == SPOOL_BLOCK)
+        return spill(o);
+    size_t room = o->room < 1024 ? 1024 : o->room * 4 < SPOOL_BLOCK ? o->room * 4 : SPOOL_BLOCK;
+    char *buf = realloc(o->buf, room);
+    if (!buf)
+        return SN_ENOMEM;
+    o->buf = buf;
+    o->room = room;
+    return 0;
+}
+
 int output_collect(sn_ctx *ctx, struct output *o, int fd)
 {
     for (;;) {
-        if (o->n == o->room && o->room < SPOOL_BLOCK) {
-            size_t room = o->room ? o->room * 4 : 1024;
-            char *buf = realloc(o->buf, room);
-            if (!buf)
-                return SN_ENOMEM;
-            o->buf = buf;
-            o->room = room;
-        }
-        int r = o->n == o->room ? spill(o) : 0;
+        int r = make_room(o);
         if (r < 0)
             return r;
         int64_t n = sn_fd_read(ctx, fd, o->buf + o->n, o->room - o->n);
@@ -58,6 +68,32 @@ int output_collect(sn_ctx *ctx, struct output *o, int fd)
             return (int)n;
         o->n += (size_t)n;
     }
+}
+
+int output_drain(struct output *o, int fd)
+{
+    for (;;) {
+        int r = make_room(o);
+        if (r < 0)
+            return r;
+        ssize_t n = read(fd, o->buf + o->n, o->room - o->n);
+        if (n == 0) {
+            settle(o);
+            return 1;
+        }
+        if (n < 0 && errno != EINTR)
+            return errno == EAGAIN ? 0 : -errno;
+        o->n += n > 0 ? (size_t)n : 0;
+    }
+}
+
+void output_discard(sn_ctx *ctx, int fd)
+{
+    char *scratch = malloc(SPOOL_BLOCK), little[64];
+
+    while (sn_fd_read(ctx, fd, scratch ? scratch : little, scratch ? SPOOL_BLOCK : sizeof little) > 0)
+        ;
+    free(scratch);
 }
 
 static int print_blocks(sn_ctx *ctx, const struct output *o, int fd)

@@ -14,6 +14,12 @@ struct output {
 /* Appends everything that comes out of fd until its end. 0 or an error. */
 int output_collect(sn_ctx *ctx, struct output *o, int fd);
 
+/* Appends what is in fd, a pipe in non-blocking mode, at this moment. 1 at its end, 0 if more may come, or an error. */
+int output_drain(struct output *o, int fd);
+
+/* Reads until the end and keeps nothing. */
+void output_discard(sn_ctx *ctx, int fd);
+
 /* Writes it all to fd and frees it. 0 or an error; it is freed in any case. */
 int output_print(sn_ctx *ctx, struct output *o, int fd);
 void output_free(struct output *o);

@@ -31,6 +31,7 @@ struct run {
     job_chan items, done;
     sn_chan_unit window;       /* -k: places taken */
     sn_ctx *start, *term, *kill;
+    sn_chan_unit hurry;        /* a word here: who has got TERM gets KILL a second later */
     struct job_orders orders;
     int broken;                /* an own error: reading inputs, writing outputs; feed and printer each write their own */
     int feed_error;
@@ -49,6 +50,22 @@ struct slot {
 
 /* --- halting --- */
 
+/* TERM to those that run, and KILL to those that do not care. */
+static void end_jobs(struct run *run)
+{
+    (void)sn_chan_unit_try_send(run->hurry);
+    sn_ctx_cancel(run->term);
+}
+
+static int kill_later(sn_ctx *ctx, void *arg)
+{
+    struct run *run = arg;
+
+    if (sn_chan_unit_recv(ctx, run->hurry) == 0 && sn_sleep(ctx, SN_SEC(1)) == 0)
+        sn_ctx_cancel(run->kill);
+    return 0;
+}
+
 static void halt(struct run *run)
 {
     const struct options *o = &run->o;
@@ -62,7 +79,7 @@ static void halt(struct run *run)
         return;
     sn_ctx_cancel(run->start);
     if (o->halt == HALT_NOW)
-        sn_ctx_cancel(run->term);
+        end_jobs(run);
 }
 
 static void count(struct run *run, const struct job *job)
@@ -165,7 +182,7 @@ static int watch_signals(sn_ctx *ctx, void *arg)
     while (sn_chan_recv(ctx, w->signals, &signo) == 0) {
         w->run->interrupted = true;
         if (signo != SIGINT && stage == 0)
-            stage = 1; /* TERM and HUP mean now */
+            stage = 1; /* the others mean now */
         stage++;
         sn_ctx_cancel(w->run->start);
         if (stage == 1)
@@ -210,7 +227,7 @@ static void print_job(struct run *run, struct job *job)
         run->broken = r;
         cli_error("cannot write the output: %s", sn_error_string(r));
         sn_ctx_cancel(run->start);
-        sn_ctx_cancel(run->term);
+        end_jobs(run);
     }
     job_free(job);
 }
@@ -330,14 +347,15 @@ static int exit_code(const struct run *run)
 
 static int prepare(struct run *run, struct watch *w, sn_ctx *ctx)
 {
-    static const int caught[] = { SIGINT, SIGTERM, SIGHUP };
+    static const int caught[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
     int r;
 
     if ((r = sn_ctx_with_cancel(&run->start, ctx)) < 0 || (r = sn_ctx_with_cancel(&run->term, ctx)) < 0 ||
         (r = sn_ctx_with_cancel(&run->kill, ctx)) < 0)
         return r;
     if ((r = sn_chan_make(&run->items, 0)) < 0 || (r = sn_chan_make(&run->done, 16)) < 0 ||
-        (r = sn_chan_unit_make(&run->window, WINDOW)) < 0 || (r = sn_chan_make(&w->signals, 8)) < 0)
+        (r = sn_chan_unit_make(&run->window, WINDOW)) < 0 || (r = sn_chan_make(&w->signals, 8)) < 0 ||
+        (r = sn_chan_unit_make(&run->hurry, 1)) < 0)
         return r;
     if (!(run->early = calloc(WINDOW, sizeof *run->early)))
         return SN_ENOMEM;
@@ -369,7 +387,7 @@ static int run_all(sn_ctx *ctx, void *arg)
     }
     sn_group_init(&watchers, ctx);
     sn_group_init(&workers, ctx);
-    if ((r = sn_group_go(&watchers, watch_signals, &w)) < 0 || (r = sn_group_go(&workers, feed, run)) < 0) {
+    if ((r = sn_group_go(&watchers, watch_signals, &w)) < 0 || (r = sn_group_go(&watchers, kill_later, run)) < 0 || (r = sn_group_go(&workers, feed, run)) < 0) {
         sn_chan_close(run->items);
         sn_chan_close(run->done);
     } else if ((r = sn_group_go(&workers, work_all, run)) < 0) {
@@ -391,6 +409,7 @@ static int run_all(sn_ctx *ctx, void *arg)
     sn_chan_free(run->done);
     sn_chan_free(run->window);
     sn_chan_free(w.signals);
+    sn_chan_free(run->hurry);
     sn_ctx_free(run->start);
     sn_ctx_free(run->term);
     sn_ctx_free(run->kill);
@@ -408,7 +427,9 @@ int run_main(int argc, char **argv)
         return r > 0 ? 0 : CLI_OWN_ERROR;
     (void)signal(SIGPIPE, SIG_IGN);
     r = sn_run(run_all, &run, NULL);
-    if (r < 0)
+    if (r == SN_EINVAL && getenv("SENNIT_WORKERS"))
+        cli_error("SENNIT_WORKERS must be a number from 1 to 256, not '%s'", getenv("SENNIT_WORKERS"));
+    else if (r < 0)
         cli_error("%s", sn_error_string(r));
     return r < 0 ? CLI_OWN_ERROR : r;
 }

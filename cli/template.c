@@ -27,11 +27,17 @@ static struct span directory(const char *input)
     return (struct span){ input, slash == input ? 1 : (size_t)(slash - input) };
 }
 
-/* Without the extension of its last part; a leading dot starts no extension. */
+/* Without the extension of its last part; leading dots start no extension, nor are they one. */
 static struct span without_extension(struct span s)
 {
-    for (size_t i = s.n; i-- > 1 && s.at[i] != '/';)
-        if (s.at[i] == '.' && s.at[i - 1] != '/')
+    size_t first = s.n;
+
+    while (first > 0 && s.at[first - 1] != '/')
+        first--;
+    while (first < s.n && s.at[first] == '.')
+        first++;
+    for (size_t i = s.n; i-- > first + 1;)
+        if (s.at[i] == '.')
             return (struct span){ s.at, i };
     return s;
 }

@@ -290,6 +290,80 @@ case_flat_memory_ordered() { # what waits for the first job's output takes neith
     [ "$(cat peak)" -lt $limit ] || fail "$(cat peak) kB to keep what $ran jobs wrote"
 }
 
+case_many_at_a_time() { # every line of output arrives, and nobody is said to have left something behind
+    for j in 64 200; do
+        seq 1000 | "$sennit" run -j $j echo > out 2> err
+        same "$(sort -n out | md5sum)" "$(seq 1000 | md5sum)"
+        same "$(cat err)" ''
+    done
+}
+
+case_spool_fails() { # a job whose output cannot be kept fails, at once and not for ever
+    exits 2 env TMPDIR=/no/such/dir "$sennit" run --shell 'head -c 3000000 /dev/zero' ::: 1 2
+    grep -q "job 1: its output is incomplete, since it cannot be kept in /no/such/dir" err || fail "$(cat err)"
+    exits 0 env TMPDIR=/no/such/dir "$sennit" run echo ::: small
+}
+
+case_nul_bytes() {
+    printf 'a\0b\0c\0' > list
+    exits 255 "$sennit" run -a list echo
+    grep -q 'NUL bytes; -0' err || fail "$(cat err)"
+    same "$(cat out)" ''
+}
+
+case_kills_the_group() { # who is left of a job that got TERM
+    exits 1 "$sennit" run --timeout 0.2 --shell '(trap "" TERM; echo $BASHPID > /dev/null; exec sleep 60 > /dev/null 2>&1) & echo $! > p1; wait' ::: 1
+    gone p1
+}
+
+case_halt_now_kills() {
+    local begin=$SECONDS
+    exits 1 "$sennit" run -j2 --halt now,fail=1 --shell '[ "$1" = 1 ] || { trap "" TERM; while :; do sleep 0.1; done; }; sleep 0.1; false' ::: 1 2
+    [ $((SECONDS - begin)) -lt 30 ] || fail "a job that ignores TERM holds up a halt"
+    exits 1 "$sennit" run -j1 --halt soon,success=1 --halt soon,fail=1 false {} ::: 1 2 3 # the last one counts
+    exits 255 "$sennit" run --halt soon,success=50% true ::: 1
+}
+
+case_fifo_without_writer() {
+    mkfifo lines
+    interruptible -a lines echo
+    sleep 0.1
+    kill -INT $pid
+    exited 130
+    { sleep 0.1; echo late; } > lines &
+    same "$("$sennit" run -a lines echo)" late
+}
+
+case_closed_descriptors() {
+    same "$("$sennit" run -k --shell 'echo o$1; echo e$1 >&2' ::: 1 2 2>&-)" $'o1\no2'
+    exits 0 "$sennit" run touch ::: made >&-
+    [ -e made ] || fail "nothing ran"
+    same "$("$sennit" run echo <&-)" ''
+}
+
+case_in_time_though_stopped() {
+    "$sennit" run --timeout 1 --shell 'touch began; sleep 0.3; echo fine' ::: 1 > out 2> err &
+    pid=$!
+    await began
+    kill -STOP $pid
+    sleep 1.2
+    kill -CONT $pid
+    exited 0
+    same "$(cat out err)" fine
+}
+
+case_names() {
+    same "$("$sennit" run echo '{.} {/.}' ::: .. | tr -d '\n')" '.. ..'
+    same "$("$sennit" run echo '{.} {/.}' ::: a/.. | tr -d '\n')" 'a/.. ..'
+    same "$("$sennit" run echo '{.} {/.}' ::: a/..b.c | tr -d '\n')" 'a/..b ..b'
+    exits 255 "$sennit" run --tag true ::: 1
+    ! grep -q 'did you mean' err || fail "$(cat err)"
+    exits 255 "$sennit" run --keep true ::: 1
+    grep -q "did you mean '--keep-order'" err || fail "$(cat err)"
+    exits 255 env SENNIT_WORKERS=abc "$sennit" run true ::: 1
+    grep -q "SENNIT_WORKERS must be a number from 1 to 256, not 'abc'" err || fail "$(cat err)"
+}
+
 case_broken_pipe() {
     seq 10000 | "$sennit" run -k echo 2> err | head -n 1 > out
     local code=${PIPESTATUS[1]}

@@ -280,11 +280,17 @@ TEST(giving_up_races_with_the_turn)
 
 /* --- freed as soon as it is got: the last holder's unlock may still be on its way out --- */
 
+struct passing {
+    sn_mutex *m;
+    sn_chan_unit locked;
+};
+
 static int last_but_one(sn_ctx *ctx, void *arg)
 {
-    sn_mutex *m = arg;
-    (void)ctx;
+    struct passing *p = arg;
+    sn_mutex *m = p->m;
     sn_mutex_lock(m);
+    CHECK_EQ(sn_chan_unit_send(ctx, p->locked), 0);
     sn_yield();
     sn_mutex_unlock(m);
     return 0;
@@ -292,20 +298,21 @@ static int last_but_one(sn_ctx *ctx, void *arg)
 
 static int frees(sn_ctx *ctx, void *arg)
 {
+    struct passing p;
     (void)arg;
+    CHECK_EQ(sn_chan_unit_make(&p.locked, 0), 0);
     for (int i = 0; i < 500; i++) {
-        sn_mutex *m = calloc(1, sizeof *m);
         sn_group g;
-        CHECK(m != NULL);
+        CHECK((p.m = calloc(1, sizeof *p.m)) != NULL);
         sn_group_init(&g, ctx);
-        CHECK_EQ(sn_group_go(&g, last_but_one, m), 0);
-        while (__atomic_load_n(&m->sni_[0], __ATOMIC_RELAXED) == 0)
-            sn_yield();
-        sn_mutex_lock(m);
-        sn_mutex_unlock(m);
-        free(m);
+        CHECK_EQ(sn_group_go(&g, last_but_one, &p), 0);
+        CHECK_EQ(sn_chan_unit_recv(ctx, p.locked), 0);
+        sn_mutex_lock(p.m); /* waits, unless that task was fast */
+        sn_mutex_unlock(p.m);
+        free(p.m);
         CHECK_EQ(sn_group_wait(&g), 0);
     }
+    sn_chan_free(p.locked);
     return 0;
 }
 

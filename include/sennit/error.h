@@ -1,6 +1,6 @@
 /* Errors: one table, fixed numbers.
  *
- *     -1 .. -4095      what the kernel says, with Linux's numbers
+ *     -1 .. -4095      what the kernel says, with Linux's numbers: -errno is one
  *  -4096 .. -8191      Sennit's own
  *  -10000 and below    yours: SN_EUSER, SN_EUSER - 1, ...
  *

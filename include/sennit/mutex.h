@@ -1,8 +1,9 @@
 /* Mutex: one holder at a time.
  *
- *     static sn_mutex m;                     // zero is ready
+ *     sn_mutex m = { { 0 } };                // zero is ready
+ *     long balance = 0;
  *     sn_mutex_lock(&m);
- *     balance += amount;
+ *     balance += 100;
  *     sn_mutex_unlock(&m);
  *
  * Eight bytes, nothing to initialise or destroy. It knows its holder: locking it again in the same task or thread, and

@@ -1,6 +1,7 @@
 /* Signals as values on a channel. UNSTABLE: may change.
  *
  *     typedef sn_chan_of(int) int_chan;
+ *     int_chan signals;
  *     r = sn_chan_make(&signals, 4);
  *     r = sn_signal_notify(signals, SIGINT);
  *     r = sn_chan_recv(ctx, signals, &signo);

@@ -98,6 +98,8 @@ static inline struct sni_task *sni_pick(struct sni_worker *w)
     w->own.lifo_run = 0;
     if (t && sni_ring_push(w, t))
         w->own.lifo = NULL;
+    if (tick % SNI_FRESH == 0 && (t = sni_deque_steal(&w->fresh))) /* the oldest: it must not wait for an empty ring */
+        return t;
     if ((t = sni_ring_take(w)) || (t = sni_deque_take(&w->fresh)))
         return t;
     return &w->own.idle;

@@ -201,9 +201,10 @@ int sni_poll_close(struct sni_rt *rt, int fd)
         return SN_EBADF;
     sni_wakes_init(&wakes);
     sni_spin_lock(&p->lock);
-    if ((size_t)fd < p->n && p->fds[fd].closing) { /* closed twice at a time: the other one does it */
+    while ((size_t)fd < p->n && p->fds[fd].closing) { /* the number is another's already, who closed the last is not done */
         sni_spin_unlock(&p->lock);
-        return SN_EBADF;
+        sni_os_yield();
+        sni_spin_lock(&p->lock);
     }
     if ((e = entry_of(p, fd)) != NULL) {
         e->closed = p->closes + 1;

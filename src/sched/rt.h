@@ -14,6 +14,7 @@
 enum {
     SNI_RING = 256,         /* slots of a ready ring; what does not fit goes to the inject queue */
     SNI_LIFO_RUN = 64,      /* how often in a row the LIFO slot may be served before the ring gets its turn */
+    SNI_FRESH = 4,          /* every so many picks a fresh task is started, though the ring is not empty */
     SNI_TICKS = 64,         /* every so many switches timers, descriptors and the inject queue are looked at */
     SNI_MAX_WORKERS = 256,
 };
