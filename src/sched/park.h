@@ -98,7 +98,9 @@ static inline struct sni_task *sni_pick(struct sni_worker *w)
     w->own.lifo_run = 0;
     if (t && sni_ring_push(w, t))
         w->own.lifo = NULL;
-    if (tick % SNI_FRESH == 0 && (t = sni_deque_steal(&w->fresh))) /* the oldest: it must not wait for an empty ring */
+    /* The oldest fresh task must not wait for the ring to become empty. */
+    if (tick % SNI_FRESH == 0 && sni_load_rlx(&w->run.head) != sni_load_rlx(&w->run.tail) && /* a look: thieves may take */
+        sni_deque_len(&w->fresh) > 0 && (t = sni_deque_steal(&w->fresh)))
         return t;
     if ((t = sni_ring_take(w)) || (t = sni_deque_take(&w->fresh)))
         return t;
