@@ -5,7 +5,7 @@
 
 #include "sched/rt.h"
 
-#include <pthread.h>
+#include <malloc.h>
 #include <sys/resource.h>
 
 static size_t address_space(void)
@@ -25,6 +25,7 @@ static bool limit_memory(size_t bytes)
 
     if (TEST_ASAN || TEST_TSAN)
         return false;
+    CHECK(mallopt(M_ARENA_MAX, 1) == 1); /* one for a second thread would take 64 MiB of it, at some moment or other */
     CHECK(getrlimit(RLIMIT_AS, &limit) == 0);
     limit.rlim_cur = address_space() + bytes;
     CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
