@@ -1,13 +1,11 @@
-/* Jobs per second with eight at a time: `sennit run` with outputs captured, beside a bare loop that keeps eight posix_spawn'd
- * children running and captures nothing, and xargs. In turns, so that what else the machine does meets all three. */
+/* Jobs per second with eight at a time: `sennit run` with outputs captured, beside a bare loop that keeps eight
+ * posix_spawn'd children running and captures nothing, and xargs. In turns, so that what else the machine does meets all three. */
+#include "harness.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { JOBS = 2000, AT_A_TIME = 8, ROUNDS = 7 };
@@ -67,18 +65,10 @@ static void run(int who)
 
 static double jobs_per_second(int who)
 {
-    struct timespec a, b;
+    int64_t begin = sn_now();
 
-    clock_gettime(CLOCK_MONOTONIC, &a);
     run(who);
-    clock_gettime(CLOCK_MONOTONIC, &b);
-    return JOBS / ((double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) / 1e9);
-}
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+    return JOBS / (since(begin) / 1e9);
 }
 
 static double median(double *v)

@@ -1,5 +1,7 @@
 #include "job.h"
 
+#include "spool.h"
+
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -17,10 +19,8 @@ struct reader {
 
 static void say_incomplete(const struct job *job, int r)
 {
-    const char *dir = getenv("TMPDIR");
-
     cli_error("job %llu: its output is incomplete, since it cannot be kept in %s: %s", (unsigned long long)job->number,
-              dir && *dir ? dir : "/tmp", sn_error_string(r));
+              spool_dir(), sn_error_string(r));
 }
 
 static int read_all(sn_ctx *ctx, void *arg)
@@ -56,8 +56,8 @@ static void end_group(const sn_process *p, const struct job_orders *orders, int6
     (void)sn_process_kill(p, SIGKILL);
 }
 
-/* Waits until the process has ended, for no longer than `limit`, and looks once more then: it may have ended in time while we
- * were stopped. */
+/* Waits until the process has ended, for no longer than `limit`, and looks once more then: it may have ended in time while
+ * we were stopped. */
 static int await_within(sn_ctx *limit, const struct job_orders *orders, sn_process *p, sn_process_status *status)
 {
     int r = sn_process_wait(limit, p, status), e = SN_ETIMEDOUT;

@@ -387,7 +387,8 @@ static int run_all(sn_ctx *ctx, void *arg)
     }
     sn_group_init(&watchers, ctx);
     sn_group_init(&workers, ctx);
-    if ((r = sn_group_go(&watchers, watch_signals, &w)) < 0 || (r = sn_group_go(&watchers, kill_later, run)) < 0 || (r = sn_group_go(&workers, feed, run)) < 0) {
+    if ((r = sn_group_go(&watchers, watch_signals, &w)) < 0 || (r = sn_group_go(&watchers, kill_later, run)) < 0 ||
+        (r = sn_group_go(&workers, feed, run)) < 0) {
         sn_chan_close(run->items);
         sn_chan_close(run->done);
     } else if ((r = sn_group_go(&workers, work_all, run)) < 0) {

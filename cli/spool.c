@@ -15,13 +15,18 @@ static struct {
     uint32_t nfree, n, room; /* (lock) n: blocks in the file */
 } spool = { .lock = PTHREAD_MUTEX_INITIALIZER, .fd = -1 };
 
-static int open_file(void)
+const char *spool_dir(void)
 {
     const char *dir = getenv("TMPDIR");
+
+    return dir && *dir ? dir : "/tmp";
+}
+
+static int open_file(void)
+{
+    const char *dir = spool_dir();
     char name[4096];
 
-    if (!dir || !*dir)
-        dir = "/tmp";
     int fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (fd >= 0)
         return fd;

@@ -9,6 +9,9 @@
 
 enum { SPOOL_BLOCK = 64 * 1024 };
 
+/* The directory of the file: $TMPDIR, or /tmp. */
+const char *spool_dir(void);
+
 /* Writes SPOOL_BLOCK bytes to a free block, whose number is in *block. 0, or an error: then nothing is kept. */
 int spool_put(const char *bytes, uint32_t *block);
 

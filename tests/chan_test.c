@@ -458,19 +458,6 @@ TEST(free_with_a_waiter_panics)
     check_dies(die_free_with_waiter, "somebody waits on channel");
 }
 
-/* Runs fn as the main task, and in a plain thread beside a runtime. */
-static void run_everywhere(sn_fn *fn, void *arg)
-{
-    static const int workers[] = { 1, 2, 8 };
-
-    run_each(fn, arg);
-    for (int i = 0; i < 3; i++) {
-        CHECK_EQ(sn_start(&(sn_run_opts){ .workers = workers[i] }), 0);
-        CHECK_EQ(fn(NULL, arg), 0);
-        CHECK_EQ(sn_stop(), 0);
-    }
-}
-
 /* Every error of every operation; what a receive points to is written only on success. */
 static int every_error(sn_ctx *ctx, void *arg)
 {
@@ -548,18 +535,7 @@ TEST(every_error)
     run_everywhere(every_error, NULL);
 }
 
-/* AddressSanitizer and ThreadSanitizer would rather die than let calloc fail. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-    return "allocator_may_return_null=1";
-}
-
-const char *__tsan_default_options(void);
-const char *__tsan_default_options(void)
-{
-    return "allocator_may_return_null=1";
-}
+TEST_MEMORY_MAY_FAIL
 
 static int sizes_that_fail(sn_ctx *ctx, void *arg)
 {

@@ -208,19 +208,6 @@ TEST(outlives_its_runtime)
     }
 }
 
-/* Runs fn as the main task, and in a plain thread beside a runtime. */
-static void run_everywhere(sn_fn *fn, void *arg)
-{
-    static const int workers[] = { 1, 2, 8 };
-
-    run_each(fn, arg);
-    for (int i = 0; i < 3; i++) {
-        CHECK_EQ(sn_start(&(sn_run_opts){ .workers = workers[i] }), 0);
-        CHECK_EQ(fn(NULL, arg), 0);
-        CHECK_EQ(sn_stop(), 0);
-    }
-}
-
 static int background(sn_ctx *ctx, void *arg)
 {
     static const char key;

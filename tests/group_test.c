@@ -192,19 +192,6 @@ TEST(returning_with_an_open_group_panics)
     check_dies(die_open, "returned with a group open");
 }
 
-/* Runs fn as the main task, and in a plain thread beside a runtime. */
-static void run_everywhere(sn_fn *fn, void *arg)
-{
-    static const int workers[] = { 1, 2, 8 };
-
-    run_each(fn, arg);
-    for (int i = 0; i < 3; i++) {
-        CHECK_EQ(sn_start(&(sn_run_opts){ .workers = workers[i] }), 0);
-        CHECK_EQ(fn(NULL, arg), 0);
-        CHECK_EQ(sn_stop(), 0);
-    }
-}
-
 static int empty(sn_ctx *ctx, void *arg)
 {
     sn_group g;
@@ -389,18 +376,7 @@ TEST(each_task_has_its_own_copy)
     run_everywhere(copies, NULL);
 }
 
-/* AddressSanitizer would rather die than let calloc fail. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-    return "allocator_may_return_null=1";
-}
-
-const char *__tsan_default_options(void);
-const char *__tsan_default_options(void)
-{
-    return "allocator_may_return_null=1";
-}
+TEST_MEMORY_MAY_FAIL
 
 static int no_memory(sn_ctx *ctx, void *arg)
 {

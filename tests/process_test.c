@@ -74,19 +74,6 @@ TEST(needs_a_runtime)
     CHECK_EQ(sn_process_start(&p, argv, NULL), SN_ENOTRUNNING);
 }
 
-/* Runs fn as the main task, and in a plain thread beside a runtime. */
-static void run_everywhere(sn_fn *fn, void *arg)
-{
-    static const int workers[] = { 1, 2, 8 };
-
-    run_each(fn, arg);
-    for (int i = 0; i < 3; i++) {
-        CHECK_EQ(sn_start(&(sn_run_opts){ .workers = workers[i] }), 0);
-        CHECK_EQ(fn(NULL, arg), 0);
-        CHECK_EQ(sn_stop(), 0);
-    }
-}
-
 /* Runs argv with its output in `out`; returns how it ended. */
 static sn_process_status run(sn_ctx *ctx, const char *const argv[], sn_process_opts o, char *out, size_t size)
 {

@@ -262,19 +262,6 @@ TEST(many_cases)
     run_each(many_cases, NULL);
 }
 
-/* Runs fn as the main task, and in a plain thread beside a runtime. */
-static void run_everywhere(sn_fn *fn, void *arg)
-{
-    static const int workers[] = { 1, 2, 8 };
-
-    run_each(fn, arg);
-    for (int i = 0; i < 3; i++) {
-        CHECK_EQ(sn_start(&(sn_run_opts){ .workers = workers[i] }), 0);
-        CHECK_EQ(fn(NULL, arg), 0);
-        CHECK_EQ(sn_stop(), 0);
-    }
-}
-
 /* A context that has ended refuses: no case happens, even one that is ready. */
 static int refuses(sn_ctx *ctx, void *arg)
 {

@@ -98,12 +98,39 @@ __attribute__((noreturn)) static inline void test_failed(void)
         }                                                                                      \
     } while (0)
 
+/* For programs that ask for more memory than there is: sanitizers would rather die than let calloc fail. */
+#define TEST_MEMORY_MAY_FAIL                                                    \
+    const char *__asan_default_options(void);                                   \
+    const char *__asan_default_options(void)                                    \
+    {                                                                           \
+        return "allocator_may_return_null=1";                                   \
+    }                                                                           \
+    const char *__tsan_default_options(void);                                   \
+    const char *__tsan_default_options(void)                                    \
+    {                                                                           \
+        return "allocator_may_return_null=1";                                   \
+    }
+
+static const int test_workers[] = { 1, 2, 8 };
+
+enum { TEST_WORKERS = sizeof test_workers / sizeof *test_workers };
+
 /* Runs fn as the main task under 1, 2 and 8 workers; it must return 0. */
 static inline void run_each(sn_fn *fn, void *arg)
 {
-    static const int workers[] = { 1, 2, 8 };
-    for (size_t i = 0; i < sizeof workers / sizeof *workers; i++)
-        CHECK_EQ(sn_run(fn, arg, &(sn_run_opts){ .workers = workers[i] }), 0);
+    for (int i = 0; i < TEST_WORKERS; i++)
+        CHECK_EQ(sn_run(fn, arg, &(sn_run_opts){ .workers = test_workers[i] }), 0);
+}
+
+/* The same, and in a plain thread beside a runtime. */
+static inline void run_everywhere(sn_fn *fn, void *arg)
+{
+    run_each(fn, arg);
+    for (int i = 0; i < TEST_WORKERS; i++) {
+        CHECK_EQ(sn_start(&(sn_run_opts){ .workers = test_workers[i] }), 0);
+        CHECK_EQ(fn(NULL, arg), 0);
+        CHECK_EQ(sn_stop(), 0);
+    }
 }
 
 /* Runs fn in a child process; it must die by a signal (or exit) with `text` in what it writes to standard error. */

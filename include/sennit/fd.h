@@ -20,8 +20,8 @@ enum { SN_FD_READ = 1, SN_FD_WRITE = 2 };
  * Returns the events that are ready, the context's error, SN_EBADF, or SN_ECANCELED if sn_fd_close closed it. */
 SN_API int sn_fd_wait(sn_ctx *ctx, int fd, int events);
 
-/* Reads at least one byte and at most `size`. Returns the number read, 0 at the end of the input (or for a size of 0), or an
- * error. */
+/* Reads at least one byte and at most `size`. Returns the number read, 0 at the end of the input (or for a size of 0), or
+ * an error. */
 SN_API int64_t sn_fd_read(sn_ctx *ctx, int fd, void *buf, size_t size);
 
 /* Writes all of it. Returns `size` or an error; then an unknown part may have been written. A broken pipe is SN_EPIPE;

@@ -7,8 +7,8 @@
  *     sn_mutex_unlock(&m);
  *
  * Eight bytes, nothing to initialise or destroy. It knows its holder: locking it again in the same task or thread, and
- * unlocking it without holding it, panic with the name of the task. Waiting holds up no worker. Who waits longest gets it next; it is handed over, so nobody starves. What the holder
- * did before unlocking is visible to the next one.
+ * unlocking it without holding it, panic with the name of the task. Waiting holds up no worker. Who waits longest gets it
+ * next; it is handed over, so nobody starves. What the holder did before unlocking is visible to the next one.
  *
  * Works from tasks and plain threads, with or without a runtime. A mutex may be freed as soon as nobody holds or wants it:
  * also by the task that has just got it, before the last holder's sn_mutex_unlock has returned.

@@ -27,7 +27,8 @@ typedef struct sn_run_opts {
  * becomes worker 0. When the main task has returned, the root context is cancelled and the other tasks are given
  * grace_ns to end; those that have not are reported, with where they were started and what they wait for, and sn_run
  * returns SN_ELEFT (their memory stays allocated). Otherwise all memory has been returned.
- * SN_EINVAL for bad options, a bad $SENNIT_WORKERS, or inside a task; SN_ENOMEM; SN_EBUSY while another runtime of this process runs. */
+ * SN_EINVAL for bad options, a bad $SENNIT_WORKERS, or inside a task; SN_ENOMEM; SN_EBUSY while another runtime of this
+ * process runs. */
 SN_API int sn_run(sn_fn *fn, void *arg, const sn_run_opts *opts);
 
 /* Starts a runtime beside the program's own threads: from here on they may start tasks. Returns 0, or as sn_run. */

@@ -166,11 +166,13 @@ static void end_one(sn_ctx *ctx, int err, int cause, struct sni_wakes *wakes, st
         sni_spin_unlock(&ctx->lock);
         return;
     }
-    leave_lazy(ctx); /* from now on it is looked at like any other: it keeps its parent's memory */
+    (void)leave_lazy(ctx); /* from now on it is looked at like any other: it keeps its parent's memory */
     ctx->cause = cause;
     sni_store_rel(&ctx->state, err); /* pairs with the acquires in sni_ctx_check and sni_ctx_arm: cause is set */
     if (claim_waiters(ctx, err, wakes)) {
-        sni_fence_heavy(); /* who armed and did not see our error is seen now: pairs with sni_ctx_arm */
+        /* Who armed and did not see our error is seen now: pairs with sni_ctx_arm. Who joins the list later takes our lock
+         * before, and sees it. */
+        sni_fence_heavy();
         (void)claim_waiters(ctx, err, wakes);
     }
     while (!sni_list_empty(&ctx->children)) {

@@ -111,17 +111,25 @@ static void commit_poll(void *p)
         sni_wake_searcher(sni_container(poll, struct sni_rt, poll));
 }
 
+/* Takes the lock while nobody is closing fd. The number may be another descriptor's already: whoever closes the last one is
+ * waited for, as long as the system call takes. */
+static void lock_settled(struct sni_poll *p, int fd)
+{
+    sni_spin_lock(&p->lock);
+    while (fd >= 0 && (size_t)fd < p->n && p->fds[fd].closing) {
+        sni_spin_unlock(&p->lock);
+        sni_os_yield();
+        sni_spin_lock(&p->lock);
+    }
+}
+
 uint64_t sni_poll_begin(struct sni_rt *rt, int fd)
 {
     struct sni_poll *p = &rt->poll;
-    bool closing = sni_load_acq(&p->closing) != 0; /* pairs with the release in sni_poll_close */
 
-    while (closing) { /* for as long as the system call takes */
-        sni_spin_lock(&p->lock);
-        closing = fd >= 0 && (size_t)fd < p->n && p->fds[fd].closing;
+    if (sni_unlikely(sni_load_acq(&p->closing) != 0)) { /* pairs with the release in sni_poll_close */
+        lock_settled(p, fd);
         sni_spin_unlock(&p->lock);
-        if (closing)
-            sni_os_yield();
     }
     return sni_load_acq(&p->closes); /* as above */
 }
@@ -200,12 +208,7 @@ int sni_poll_close(struct sni_rt *rt, int fd)
     if (fd < 0)
         return SN_EBADF;
     sni_wakes_init(&wakes);
-    sni_spin_lock(&p->lock);
-    while ((size_t)fd < p->n && p->fds[fd].closing) { /* the number is another's already, who closed the last is not done */
-        sni_spin_unlock(&p->lock);
-        sni_os_yield();
-        sni_spin_lock(&p->lock);
-    }
+    lock_settled(p, fd);
     if ((e = entry_of(p, fd)) != NULL) {
         e->closed = p->closes + 1;
         e->closing = true;

@@ -62,16 +62,6 @@ struct listing {
 
 enum { LISTED = 64 }; /* tasks shown one by one; a report of a million helps nobody */
 
-static void list_first(struct sni_task *t, void *arg)
-{
-    struct listing *l = arg;
-
-    if (t == l->first) {
-        l->total++;
-        say_task(l->report, t);
-    }
-}
-
 static void list_other(struct sni_task *t, void *arg)
 {
     struct listing *l = arg;
@@ -85,7 +75,10 @@ static void list_tasks(struct sni_rt *rt, struct report *r)
 {
     struct listing l = { r, sni_load_rlx(&rt->main_task), 0 };
 
-    sni_task_each(rt, list_first, &l);
+    if (l.first && sni_task_is_alive(l.first)) {
+        l.total++;
+        say_task(r, l.first);
+    }
     sni_task_each(rt, list_other, &l);
     if (l.total > LISTED)
         say(r, "  and %u more\n", l.total - LISTED);

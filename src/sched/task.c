@@ -1,7 +1,7 @@
 /* Task records: a table that grows by chunks of 4,096 and never shrinks in address, so that a stale handle or a late waker
- * always finds a task record where one was; generations begin elsewhere in each runtime, so that a handle of an earlier one
- * is stale too. Memory goes back to the system 64 records at a time; their generations and
- * wait sequences go on from the highest ones that were there.
+ * always finds a task record where one was; generations begin elsewhere in each runtime, so that a handle of an earlier
+ * one is stale too. Memory goes back to the system 64 records at a time; their generations and wait sequences go on from
+ * the highest ones that were there.
  *
  * Invariants, under tasks.lock: (1) a record is in exactly one of: a living task, a worker's free list, its slab's free
  * mask. (2) A slab's bit in `some` is set exactly if its free mask is not 0; a chunk is in rt->tasks.some exactly if `some`
@@ -190,7 +190,7 @@ void sni_task_each(struct sni_rt *rt, void (*fn)(struct sni_task *task, void *ar
     for (size_t i = 0; i < rt->tasks.nchunks; i++) {
         struct sni_task_chunk *c = rt->tasks.chunks[i];
         for (unsigned k = 0; k < CHUNK; k++)
-            if ((c->used >> k / SLAB & 1) && sni_load_acq(&c->tasks[k].gen) % 2 == 1) /* pairs with sni_task_spawn */
+            if ((c->used >> k / SLAB & 1) && sni_task_is_alive(&c->tasks[k]))
                 fn(&c->tasks[k], arg);
     }
 }
@@ -278,7 +278,7 @@ int sni_task_spawn(struct sni_rt *rt, sn_group *group, sn_ctx *ctx, sn_fn *fn, c
     t->cleanups = NULL;
     t->failing = false;
     t->wait.reason = NULL;
-    sni_store_rel(&t->gen, t->gen + 1); /* alive: pairs with the acquire in sni_task_each */
+    sni_store_rel(&t->gen, t->gen + 1); /* alive: pairs with the acquire in sni_task_is_alive */
     if (!w) {
         sni_add_rlx(&rt->spawned_far, (uint64_t)1);
         sni_inject(rt, t);
@@ -319,7 +319,6 @@ void sni_task_drop(struct sni_task *task, int code)
 {
     finish(sni_self(), task, code, NULL);
 }
-
 
 static void free_stack(void *top)
 {

@@ -53,6 +53,12 @@ static inline uint64_t sni_task_id(const struct sni_task *t)
     return (uint64_t)t->gen << 32 | (t->index + 1);
 }
 
+/* Whether the record is that of a living task; for who has no handle. */
+static inline bool sni_task_is_alive(const struct sni_task *t)
+{
+    return sni_load_acq(&t->gen) % 2 == 1; /* pairs with the release in sni_task_spawn */
+}
+
 /* Every living task, in the order of the table. For reports; the callback must not start or end tasks. */
 void sni_task_each(struct sni_rt *rt, void (*fn)(struct sni_task *task, void *arg), void *arg);
 
