@@ -13,12 +13,12 @@
  * of tasks that talk to each other stay on one worker; work that takes time spreads.
  *
  * No work is lost between a push and a worker going to sleep: what is in a ring or deque is run by its owner; the inject
- * queue has no owner, and there both sides are sequentially consistent (see sni_inject and go_to_sleep). An owner may be
+ * queue has no owner, and there both sides are sequentially consistent (see sni_inject and sni_go_to_sleep). An owner may be
  * busy for long: so while any worker is awake, one of the sleepers is the watcher, which looks every WATCH_NS. */
 #include "base/rng.h"
 #include "sched/alloc.h"
+#include "sched/idle.h"
 #include "sched/park.h"
-#include "sched/report.h"
 #include "sched/rt.h"
 #include "sennit/time.h"
 
@@ -27,7 +27,6 @@ enum {
     NAP_NS = 50000,    /* about what a wake-up costs */
     SEARCH_NS = 1000000, /* naps for a millisecond cost less than being woken again within it */
     TRIM_NS = 400000000, /* free stacks are given back after this long */
-    WATCH_NS = 10000000, /* how late may be noticed what a busy worker leaves lying: its timers, descriptors, tasks */
 };
 
 /* `used`: a compiler that optimises the whole program does not see that assembly refers to it. */
@@ -55,181 +54,11 @@ void sni_worker_destroy(struct sni_worker *w)
     sni_ctx_drain(w->own.free_ctx);
 }
 
-/* --- the inject queue --- */
-
-void sni_inject(struct sni_rt *rt, struct sni_task *t)
-{
-    struct sni_worker *w = sni_self();
-    bool visitor = !w || w->own.rt != rt;
-
-    if (visitor) /* once the task is there, it may run and end the runtime: unmake waits for us */
-        (void)sni_add_seq(&rt->visitors, 1u);
-    t->wait.next = NULL;
-    sni_spin_lock(&rt->inject.lock);
-    if (rt->inject.tail)
-        rt->inject.tail->next = &t->wait;
-    else
-        rt->inject.head = &t->wait;
-    rt->inject.tail = &t->wait;
-    (void)sni_add_seq(&rt->inject.n, 1u); /* Dekker with go_to_sleep: it sees this, or we see it asleep */
-    sni_spin_unlock(&rt->inject.lock);
-    if (sni_load_seq(&rt->idle.sleeping) != 0 && sni_load_seq(&rt->idle.searching) == 0)
-        sni_wake_searcher(rt);
-    if (visitor)
-        (void)sni_sub_seq(&rt->visitors, 1u); /* our last touch; pairs with the load in unmake */
-}
-
-/* Takes a fair share of the queue: returns the first, the others go to our ring. */
-static struct sni_task *take_injected(struct sni_worker *w)
-{
-    struct sni_rt *rt = w->own.rt;
-    uint32_t n = sni_load_rlx(&rt->inject.n); /* looked at again before sleeping */
-    uint32_t room = SNI_RING - (sni_load_rlx(&w->run.tail) - sni_load_acq(&w->run.head));
-    struct sni_wait *first = NULL;
-
-    if (n == 0)
-        return NULL;
-    n = n / (uint32_t)rt->nworkers + 1;
-    if (n > room)
-        n = room + 1;
-    sni_spin_lock(&rt->inject.lock);
-    for (uint32_t i = 0; i < n && rt->inject.head; i++) {
-        struct sni_wait *wait = rt->inject.head;
-        rt->inject.head = wait->next;
-        if (!wait->next)
-            rt->inject.tail = NULL;
-        (void)sni_add_seq(&rt->inject.n, -1u);
-        if (!first)
-            first = wait;
-        else
-            (void)sni_ring_push(w, sni_task_of(wait)); /* there is room: only we push */
-    }
-    sni_spin_unlock(&rt->inject.lock);
-    return first ? sni_task_of(first) : NULL;
-}
-
-void sni_ready_far(struct sni_wait *wait)
-{
-    if (wait->kind == SNI_WAIT_THREAD)
-        sni_ready_thread(wait);
-    else
-        sni_inject(sni_task_of(wait)->rt, sni_task_of(wait));
-}
-
-void sni_wakes_ready(struct sni_wakes *wakes)
-{
-    struct sni_wait *next;
-
-    for (struct sni_wait *w = wakes->head; w; w = next) {
-        next = w->next; /* not ours any more once it is ready */
-        sni_ready(w);
-    }
-}
-
-/* --- sleeping and waking --- */
-
-static void rouse(struct sni_rt *rt, struct sni_worker *w, uint32_t how)
-{
-    if (how == SNI_ASLEEP_POLLING)
-        sni_os_poller_ring(&rt->poll.os);
-    else if (how == SNI_ASLEEP)
-        sni_os_futex_wake(&w->sleep);
-}
-
-/* (idle.lock) Takes w off the list of sleepers; it will search. */
-static uint32_t unlist(struct sni_rt *rt, struct sni_worker *w)
-{
-    struct sni_worker **at = &rt->idle.list;
-    uint32_t how = sni_load_rlx(&w->sleep);
-
-    while (*at != w)
-        at = &(*at)->next_idle;
-    *at = w->next_idle;
-    if (w->watcher)
-        sni_store_seq(&rt->idle.watching, 0u);
-    w->watcher = false;
-    rt->idle.epoch++;
-    sni_store_seq(&rt->idle.sleeping, rt->idle.sleeping - 1);
-    sni_store_seq(&rt->idle.searching, rt->idle.searching + 1);
-    sni_store_seq(&w->sleep, (uint32_t)SNI_AWAKE); /* before the bell: see sni_poll_run */
-    return how;
-}
-
-/* (idle.lock) Whom to wake: rather not the one in the poller, which has its own work. */
-static struct sni_worker *best_sleeper(struct sni_rt *rt)
-{
-    struct sni_worker *w = rt->idle.list;
-
-    while (w && sni_load_rlx(&w->sleep) == SNI_ASLEEP_POLLING && w->next_idle)
-        w = w->next_idle;
-    return w;
-}
-
-void sni_wake_searcher(struct sni_rt *rt)
-{
-    struct sni_worker *w;
-    uint32_t how = SNI_AWAKE;
-
-    sni_spin_lock(&rt->idle.lock);
-    w = rt->idle.searching == 0 ? best_sleeper(rt) : NULL;
-    if (w)
-        how = unlist(rt, w);
-    sni_spin_unlock(&rt->idle.lock);
-    if (w)
-        rouse(rt, w, how);
-}
-
-/* What w's sleep was, which is over now. */
-static uint32_t wake(struct sni_rt *rt, struct sni_worker *w)
-{
-    uint32_t how = SNI_AWAKE;
-
-    sni_spin_lock(&rt->idle.lock);
-    if (sni_load_rlx(&w->sleep) != SNI_AWAKE)
-        how = unlist(rt, w);
-    sni_spin_unlock(&rt->idle.lock);
-    return how;
-}
-
-bool sni_worker_kick(struct sni_rt *rt, struct sni_worker *w)
-{
-    uint32_t how = wake(rt, w);
-
-    rouse(rt, w, how);
-    return how != SNI_AWAKE;
-}
-
-void sni_wake_all(struct sni_rt *rt)
-{
-    for (int i = 0; i < rt->nworkers; i++)
-        (void)sni_worker_kick(rt, &rt->workers[i]);
-}
-
-static void stop_searching(struct sni_rt *rt)
-{
-    sni_spin_lock(&rt->idle.lock);
-    sni_store_seq(&rt->idle.searching, rt->idle.searching - 1);
-    sni_spin_unlock(&rt->idle.lock);
-}
-
-/* The earliest timer of any worker: one that is busy may not look at its own. */
-static int64_t first_timer(struct sni_rt *rt)
-{
-    int64_t first = INT64_MAX;
-
-    for (int i = 0; i < rt->nworkers; i++) {
-        int64_t t = sni_load_rlx(&rt->workers[i].timers.first);
-        if (t < first)
-            first = t;
-    }
-    return first;
-}
-
 static void fire_timers(struct sni_rt *rt)
 {
     int64_t now;
 
-    if (first_timer(rt) == INT64_MAX && sni_load_rlx(&rt->trim_at) == 0)
+    if (sni_first_timer(rt) == INT64_MAX && sni_load_rlx(&rt->trim_at) == 0)
         return;
     now = sn_now();
     for (int i = 0; i < rt->nworkers; i++)
@@ -253,85 +82,6 @@ static void trim(struct sni_rt *rt)
         sni_stacks_trim(rt);
         sni_tasks_trim(rt);
     }
-}
-
-/* Everything that could ever wake a task, but for other workers: nothing left means deadlock. */
-static bool could_wake(struct sni_rt *rt)
-{
-    return first_timer(rt) != INT64_MAX || sni_load_seq(&rt->poll.waiting) != 0 ||
-           sni_load_seq(&rt->inject.n) != 0 || sni_load_seq(&rt->stopping) != 0;
-}
-
-static bool poller_wanted(struct sni_rt *rt)
-{
-    return sni_load_seq(&rt->poll.waiting) != 0 && sni_load_seq(&rt->poll.busy) == 0;
-}
-
-/* Until when to sleep: the first timer, the next trimming, and for the watcher no longer than WATCH_NS. Called when listed:
- * a plain thread that adds a timer now finds us asleep. */
-static int64_t sleep_until(struct sni_worker *w, bool watcher)
-{
-    struct sni_rt *rt = w->own.rt;
-    int64_t until = first_timer(rt);
-    int64_t trim_at = sni_load_rlx(&rt->trim_at);
-
-    if (trim_at != 0 && trim_at < until)
-        until = trim_at;
-    if (watcher && sn_now() + WATCH_NS < until)
-        until = sn_now() + WATCH_NS;
-    return until;
-}
-
-/* Returns true for a watcher that nobody woke. */
-static bool go_to_sleep(struct sni_worker *w)
-{
-    struct sni_rt *rt = w->own.rt;
-    /* One sleeper sits in the poller if somebody waits for descriptors. */
-    uint32_t how = poller_wanted(rt) ? SNI_ASLEEP_POLLING : SNI_ASLEEP;
-    bool watcher, dead;
-    uint64_t epoch;
-
-    sni_spin_lock(&rt->idle.lock);
-    w->next_idle = rt->idle.list;
-    rt->idle.list = w;
-    sni_store_seq(&w->sleep, how);
-    sni_store_seq(&rt->idle.sleeping, rt->idle.sleeping + 1);
-    sni_store_seq(&rt->idle.searching, rt->idle.searching - 1);
-    watcher = w->watcher = rt->idle.watching == 0 && rt->idle.sleeping < (uint32_t)rt->nworkers;
-    if (watcher)
-        sni_store_seq(&rt->idle.watching, 1u);
-    /* Under the lock, without which nobody wakes: all asleep, and nothing on its way. */
-    dead = rt->idle.sleeping == (uint32_t)rt->nworkers && !could_wake(rt);
-    epoch = rt->idle.epoch;
-    sni_spin_unlock(&rt->idle.lock);
-    /* Dekker with sni_inject and with plain threads that wait for descriptors: we are listed as asleep, now we look once
-     * more. */
-    if (sni_load_seq(&rt->inject.n) != 0 || sni_load_seq(&rt->stopping) != 0 || (how == SNI_ASLEEP && poller_wanted(rt))) {
-        (void)wake(rt, w);
-        return false;
-    }
-    int64_t until = sleep_until(w, watcher);
-    if (dead && sni_report_deadlock(rt, epoch)) {
-        int64_t again = sn_now() + SN_SEC(1); /* another thread may be about to end */
-        until = again < until ? again : until;
-    }
-    int64_t left = until == INT64_MAX ? -1 : until - sn_now();
-    if (until != INT64_MAX && left < 0)
-        left = 0;
-    if (how == SNI_ASLEEP_POLLING)
-        sni_poll_run(rt, left, &w->sleep);
-    else
-        (void)sni_os_futex_wait(&w->sleep, how, left < 0 ? INT64_MAX : sni_os_clock() + left);
-    return wake(rt, w) != SNI_AWAKE && watcher;
-}
-
-/* Nothing has woken since `epoch`, and still nothing could. */
-bool sni_still_dead(struct sni_rt *rt, uint64_t epoch)
-{
-    sni_spin_lock(&rt->idle.lock);
-    bool dead = rt->idle.epoch == epoch && !could_wake(rt);
-    sni_spin_unlock(&rt->idle.lock);
-    return dead;
 }
 
 /* --- searching --- */
@@ -406,7 +156,7 @@ static struct sni_task *search_once(struct sni_worker *w)
     struct sni_task *t;
 
     tick(w);
-    return (t = local(w)) || (t = take_injected(w)) ? t : NULL;
+    return (t = local(w)) || (t = sni_take_injected(w)) ? t : NULL;
 }
 
 /* Looks for SEARCH_NS, with naps. Gives up at once if others search already, or there is nobody to steal from. */
@@ -421,7 +171,7 @@ static struct sni_task *search_long(struct sni_worker *w)
     for (int i = 0; only && i < SPINS && !t; i++) {
         sni_pause();
         if (sni_load_rlx(&rt->inject.n) != 0)
-            t = take_injected(w);
+            t = sni_take_injected(w);
     }
     while (!t && !(t = search_once(w)) && only && !(t = steal_round(w)) && !sni_load_acq(&rt->stopping)) {
         int64_t now = sn_now();
@@ -440,7 +190,7 @@ static void leave_search(struct sni_worker *w)
 {
     struct sni_rt *rt = w->own.rt;
 
-    stop_searching(rt);
+    sni_stop_searching(rt);
     if (sni_load_seq(&rt->idle.sleeping) != 0 &&
         (sni_load_seq(&rt->idle.watching) == 0 || backlog(w) != 0 || sni_load_seq(&rt->inject.n) != 0) &&
         sni_load_seq(&rt->idle.searching) == 0)
@@ -459,7 +209,7 @@ static struct sni_task *search(struct sni_worker *w)
     sni_spin_unlock(&rt->idle.lock);
     t = search_long(w);
     while (!t && !sni_load_acq(&rt->stopping)) {
-        bool watched = go_to_sleep(w);
+        bool watched = sni_go_to_sleep(w);
         if (watched)
             t = (t = search_once(w)) ? t : steal_round(w);
         else
@@ -484,9 +234,9 @@ void sni_worker_run(struct sni_worker *w)
         tick(w);
         /* Neither the inject queue nor the oldest fresh task starves, and a task that yields is not the next to run. */
         if (++round % 2 == 0)
-            t = (t = take_injected(w)) ? t : sni_deque_steal(&w->fresh);
+            t = (t = sni_take_injected(w)) ? t : sni_deque_steal(&w->fresh);
         else
-            t = (t = sni_deque_steal(&w->fresh)) ? t : take_injected(w);
+            t = (t = sni_deque_steal(&w->fresh)) ? t : sni_take_injected(w);
         if (!t && !(t = local(w)) && !(t = search(w)))
             break;
         sni_switch(w, &w->own.idle, t, sni_no_commit, NULL);
