@@ -83,7 +83,8 @@ TEST(blocking_descriptors_and_bad_ones)
 
 static int wait_closed(sn_ctx *ctx, void *arg)
 {
-    CHECK_EQ(sn_fd_wait(ctx, *(int *)arg, SN_FD_READ), SN_ECANCELED);
+    int r = sn_fd_wait(ctx, *(int *)arg, SN_FD_READ);
+    CHECK(r == SN_ECANCELED || r == SN_EBADF); /* who comes after the close finds nothing */
     return 0;
 }
 

@@ -727,7 +727,7 @@ static int sticks(sn_ctx *ctx, void *arg)
 
 TEST(a_stuck_worker_is_left_behind)
 {
-    sn_run_opts o = { .workers = 1, .grace_ns = SN_MS(20), .report = keep_report };
+    sn_run_opts o = { .workers = 1, .spares = -1, .grace_ns = SN_MS(20), .report = keep_report };
     report[0] = '\0';
     CHECK_EQ(sn_start(&o), 0);
     CHECK_EQ(sn_task_go(sticks, NULL), 0);
@@ -821,8 +821,7 @@ TEST(what_a_deadlock_report_says)
 static void check_signal(void (*fn)(void), int want)
 {
     int status;
-    pid_t pid = fork();
-    CHECK(pid >= 0);
+    pid_t pid = test_fork();
     if (pid == 0) {
         many = 0;
         struct itimerval soon = { .it_value = { .tv_sec = want == SIGALRM ? 0 : 15, .tv_usec = 200000 } };

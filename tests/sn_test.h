@@ -8,6 +8,7 @@
 #include <sennit.h>
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,6 +134,23 @@ static inline void run_everywhere(sn_fn *fn, void *arg)
     }
 }
 
+static inline void *test_no_thread(void *arg)
+{
+    return arg;
+}
+
+/* A child process. ThreadSanitizer starts a thread of its own with our first one: in a child it would be one too many. */
+static inline pid_t test_fork(void)
+{
+    pthread_t thread;
+
+    if (TEST_TSAN)
+        CHECK(pthread_create(&thread, NULL, test_no_thread, NULL) == 0 && pthread_join(thread, NULL) == 0);
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    return pid;
+}
+
 /* Runs fn in a child process; it must die by a signal (or exit) with `text` in what it writes to standard error. */
 static inline void check_dies(void (*fn)(void), const char *text)
 {
@@ -142,8 +160,7 @@ static inline void check_dies(void (*fn)(void), const char *text)
     int fds[2], status;
 
     CHECK(pipe(fds) == 0);
-    pid_t pid = fork();
-    CHECK(pid >= 0);
+    pid_t pid = test_fork();
     if (pid == 0) {
         (void)dup2(fds[1], 2);
         (void)close(fds[0]);

@@ -19,6 +19,9 @@ typedef struct sn_run_opts {
     int64_t grace_ns;     /* how long tasks may go on after the main one has returned. 0: default 1 s */
     sn_deadlock deadlock; /* what to do when nothing can run any more. 0: default SN_DEADLOCK_AUTO */
     uint64_t seed;        /* of sn_random and of every fair choice. 0: default different in each run */
+    int spares;           /* most extra threads, up to 256, for when all workers are held up by tasks that block or
+                           * compute for more than 10 ms without calling anything that waits. Below 0: none. 0: default 256 */
+    int64_t hog_ns;       /* report a task that holds up its worker for longer. 0: default never */
     void (*report)(void *arg, const char *text); /* gets every report, whole. NULL: default written to stderr */
     void *report_arg;     /* passed to report. NULL: default NULL */
 } sn_run_opts;

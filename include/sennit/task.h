@@ -20,6 +20,8 @@ typedef struct sn_task {
 
 typedef struct sn_task_opts {
     const char *name; /* shown in reports; not copied, must outlive the task. NULL: default the function's name */
+    bool pinned;      /* runs on one thread from beginning to end, for libraries that live on thread-locals. It waits
+                       * while that thread is held up by another task. false: default any thread */
 } sn_task_opts;
 
 /* Starts fn(ctx, arg) as a task that nobody waits for: it belongs to the runtime, under the runtime's root context,
@@ -37,6 +39,14 @@ SN_API int sn_task_alive(sn_task task);
 /* Lets another task go first if one can run on this worker; who yields again and again lets all of them run. In a plain
  * thread, yields the processor. */
 SN_API void sn_yield(void);
+
+/* Calls fn(ctx, arg), which may hold up its thread: a system call that blocks, a library, a long computation. Other tasks
+ * go on meanwhile, on other threads (sn_run_opts.spares). Costs some 50 ns if there are none to run. Returns what fn
+ * does; or ctx's error, without calling it. fn may call whatever a task may but sn_fail, which panics in it. In a plain
+ * thread it just calls fn.
+ *
+ * Without it the runtime notices by itself after 10 to 20 ms that a task holds up its worker. */
+SN_API int sn_blocking(sn_ctx *ctx, sn_fn *fn, void *arg);
 
 /* Work to do if the task fails before it gets here: caller-owned, usually on the stack of the function that pushes it.
  * Must be popped, newest first, before that function returns. */

@@ -1,88 +1,182 @@
-/* Who sleeps, who searches, and who is woken. */
+/* Who sleeps, who searches, who is stuck, and who is woken.
+ *
+ * A worker is awake, asleep or stuck; idle.lock guards the changes:
+ *
+ *     awake --- sni_go_to_sleep ---> asleep --- unlist, by who wakes it or by itself ---> awake, searching
+ *     awake --- sni_mark_stuck, sn_blocking ---> stuck --- sni_worker_back, or going to sleep ---> awake
+ *
+ * At most `nworkers` shall be awake. So whoever has work for others wakes a sleeper only while fewer are; and when a stuck
+ * worker comes back to find its place taken, the next one that goes through its loop gives away what it has and sleeps.
+ * Spares are nothing else than more workers of the same kind.
+ *
+ * One of the sleepers keeps the time: it sleeps no longer than until the first timer there was when it was listed, and who
+ * goes to sleep later and knows of an earlier one takes its place. It need not be the one that sits in the poller. With nobody asleep those who are awake look at the time every SNI_TICKS switches, and the monitor sees to it
+ * that they do.
+ *
+ * No wake-up is lost. What is in a ring or deque is run by its owner. For the inject queue, for descriptors and for
+ * pinned tasks both sides are sequentially consistent: who adds one adds it and then reads `wanted` or `sleep`; who goes to
+ * sleep writes these and then reads what was added. */
 #include "sched/idle.h"
+#include "sched/monitor.h"
 #include "sched/park.h"
 #include "sched/report.h"
 #include "sennit/time.h"
 
-enum {
-    WATCH_NS = 10000000, /* how late may be noticed what a busy worker leaves lying: its timers, descriptors, tasks */
+/* Whom to wake once idle.lock is free. */
+struct wakeup {
+    struct sni_worker *worker;
+    uint32_t how;
+    bool monitor;
 };
 
-static void rouse(struct sni_rt *rt, struct sni_worker *w, uint32_t how)
+static void deliver(struct sni_rt *rt, const struct wakeup *wake)
 {
-    if (how == SNI_ASLEEP_POLLING)
+    if (wake->worker && wake->how == SNI_ASLEEP_POLLING)
         sni_os_poller_ring(&rt->poll.os);
-    else if (how == SNI_ASLEEP)
-        sni_os_futex_wake(&w->sleep);
+    else if (wake->worker && wake->how == SNI_ASLEEP)
+        sni_os_futex_wake(&wake->worker->sleep);
+    if (wake->monitor)
+        sni_monitor_ring(rt);
+}
+
+/* (idle.lock) Sleepers may be woken for work; or nobody is awake, and the monitor may be asleep too. */
+static void update_wanted(struct sni_rt *rt)
+{
+    bool room = rt->idle.awake < (uint32_t)rt->nworkers;
+
+    /* Dekker with sni_inject: it sees this, or we see what it has added. */
+    sni_store_seq(&rt->idle.wanted, rt->idle.awake == 0 || (room && rt->idle.sleeping > 0) ? 1u : 0u);
+}
+
+/* (idle.lock) One more is awake: the monitor has somebody to watch. */
+static void add_awake(struct sni_rt *rt, struct wakeup *wake)
+{
+    sni_store_seq(&rt->idle.awake, rt->idle.awake + 1);
+    if (rt->monitor.asleep) {
+        rt->monitor.asleep = false;
+        wake->monitor = true;
+    }
 }
 
 /* (idle.lock) Takes w off the list of sleepers; it will search. */
-static uint32_t unlist(struct sni_rt *rt, struct sni_worker *w)
+static void unlist(struct sni_rt *rt, struct sni_worker *w, struct wakeup *wake)
 {
     struct sni_worker **at = &rt->idle.list;
-    uint32_t how = sni_load_rlx(&w->sleep);
 
+    wake->worker = w;
+    wake->how = sni_load_rlx(&w->sleep);
     while (*at != w)
         at = &(*at)->next_idle;
     *at = w->next_idle;
-    if (w->watcher)
-        sni_store_seq(&rt->idle.watching, 0u);
-    w->watcher = false;
+    if (rt->idle.keeper == w) {
+        rt->idle.keeper = NULL;
+        sni_store_seq(&rt->idle.kept, INT64_MIN);
+    }
     rt->idle.epoch++;
-    sni_store_seq(&rt->idle.sleeping, rt->idle.sleeping - 1);
+    rt->idle.sleeping--;
+    add_awake(rt, wake);
     sni_store_seq(&rt->idle.searching, rt->idle.searching + 1);
+    update_wanted(rt);
     sni_store_seq(&w->sleep, (uint32_t)SNI_AWAKE); /* before the bell: see sni_poll_run */
-    return how;
 }
 
-/* (idle.lock) Whom to wake: rather not the one in the poller, which has its own work. */
+/* (idle.lock) Whom to wake: rather not the one in the poller, which has its own work. NULL: nobody, or enough are awake. */
 static struct sni_worker *best_sleeper(struct sni_rt *rt)
 {
     struct sni_worker *w = rt->idle.list;
 
+    if (rt->idle.awake >= (uint32_t)rt->nworkers)
+        return NULL;
     while (w && sni_load_rlx(&w->sleep) == SNI_ASLEEP_POLLING && w->next_idle)
         w = w->next_idle;
     return w;
 }
 
-void sni_wake_searcher(struct sni_rt *rt)
+/* (idle.lock) Nobody is awake or can be woken: only the monitor can help. */
+static void ask_monitor(struct sni_rt *rt, struct wakeup *wake)
 {
-    struct sni_worker *w;
-    uint32_t how = SNI_AWAKE;
-
-    sni_spin_lock(&rt->idle.lock);
-    w = rt->idle.searching == 0 ? best_sleeper(rt) : NULL;
-    if (w)
-        how = unlist(rt, w);
-    sni_spin_unlock(&rt->idle.lock);
-    if (w)
-        rouse(rt, w, how);
+    if (rt->idle.awake == 0) {
+        rt->monitor.asleep = false;
+        wake->monitor = true;
+    }
 }
 
-/* What w's sleep was, which is over now. */
-static uint32_t wake(struct sni_rt *rt, struct sni_worker *w)
+void sni_wake_searcher(struct sni_rt *rt)
 {
-    uint32_t how = SNI_AWAKE;
+    struct wakeup wake = { 0 };
+    struct sni_worker *w;
+
+    sni_spin_lock(&rt->idle.lock);
+    if (rt->idle.searching == 0) {
+        if ((w = best_sleeper(rt)) != NULL)
+            unlist(rt, w, &wake);
+        else
+            ask_monitor(rt, &wake);
+    }
+    sni_spin_unlock(&rt->idle.lock);
+    deliver(rt, &wake);
+}
+
+void sni_wake_keeper(struct sni_rt *rt)
+{
+    struct wakeup wake = { 0 };
+    struct sni_worker *w;
+
+    sni_spin_lock(&rt->idle.lock);
+    if (rt->idle.awake < (uint32_t)rt->nworkers) {
+        w = rt->idle.keeper;
+        if (w || (rt->idle.searching == 0 && (w = best_sleeper(rt))))
+            unlist(rt, w, &wake);
+        else
+            ask_monitor(rt, &wake);
+    }
+    sni_spin_unlock(&rt->idle.lock);
+    deliver(rt, &wake);
+}
+
+void sni_wake_worker(struct sni_rt *rt, struct sni_worker *w)
+{
+    struct wakeup wake = { 0 };
 
     sni_spin_lock(&rt->idle.lock);
     if (sni_load_rlx(&w->sleep) != SNI_AWAKE)
-        how = unlist(rt, w);
+        unlist(rt, w, &wake);
     sni_spin_unlock(&rt->idle.lock);
-    return how;
-}
-
-bool sni_worker_kick(struct sni_rt *rt, struct sni_worker *w)
-{
-    uint32_t how = wake(rt, w);
-
-    rouse(rt, w, how);
-    return how != SNI_AWAKE;
+    deliver(rt, &wake);
 }
 
 void sni_wake_all(struct sni_rt *rt)
 {
-    for (int i = 0; i < rt->nworkers; i++)
-        (void)sni_worker_kick(rt, &rt->workers[i]);
+    for (int i = 0; i < sni_started(rt); i++)
+        sni_wake_worker(rt, &rt->workers[i]);
+}
+
+void sni_count_started(struct sni_rt *rt)
+{
+    struct wakeup wake = { 0 };
+
+    sni_spin_lock(&rt->idle.lock);
+    add_awake(rt, &wake);
+    update_wanted(rt);
+    sni_spin_unlock(&rt->idle.lock);
+    deliver(rt, &wake);
+}
+
+void sni_count_refused(struct sni_rt *rt)
+{
+    sni_spin_lock(&rt->idle.lock);
+    sni_store_seq(&rt->idle.awake, rt->idle.awake - 1);
+    update_wanted(rt);
+    sni_spin_unlock(&rt->idle.lock);
+}
+
+/* --- searching --- */
+
+void sni_start_searching(struct sni_rt *rt)
+{
+    sni_spin_lock(&rt->idle.lock);
+    sni_store_seq(&rt->idle.searching, rt->idle.searching + 1);
+    sni_spin_unlock(&rt->idle.lock);
 }
 
 void sni_stop_searching(struct sni_rt *rt)
@@ -92,12 +186,190 @@ void sni_stop_searching(struct sni_rt *rt)
     sni_spin_unlock(&rt->idle.lock);
 }
 
-/* The earliest timer of any worker: one that is busy may not look at its own. */
+/* --- stuck workers --- */
+
+void sni_mark_stuck(struct sni_rt *rt, struct sni_worker **ws, int n)
+{
+    sni_spin_lock(&rt->idle.lock);
+    for (int i = 0; i < n; i++) {
+        if (sni_load_rlx(&ws[i]->sleep) != SNI_AWAKE || (sni_load_rlx(&ws[i]->own.flags) & SNI_STUCK))
+            continue;
+        sni_store_seq(&ws[i]->own.flags, ws[i]->own.flags | SNI_STUCK);
+        sni_store_seq(&rt->idle.awake, rt->idle.awake - 1);
+        sni_store_rlx(&rt->idle.stuck, rt->idle.stuck + 1);
+    }
+    update_wanted(rt);
+    sni_spin_unlock(&rt->idle.lock);
+}
+
+void sni_mark_computing(struct sni_worker *w)
+{
+    struct sni_rt *rt = w->own.rt;
+
+    sni_spin_lock(&rt->idle.lock);
+    if ((sni_load_rlx(&w->own.flags) & (SNI_STUCK | SNI_BLOCKING | SNI_COMPUTING)) == SNI_STUCK) {
+        sni_store_seq(&w->own.flags, w->own.flags | SNI_COMPUTING);
+        sni_store_seq(&rt->hogs.running, rt->hogs.running + 1);
+    }
+    sni_spin_unlock(&rt->idle.lock);
+}
+
+/* (idle.lock) It is stuck no longer. */
+static void unmark(struct sni_rt *rt, struct sni_worker *w, struct wakeup *wake)
+{
+    if (sni_load_rlx(&w->own.flags) & SNI_COMPUTING)
+        sni_store_seq(&rt->hogs.running, rt->hogs.running - 1);
+    sni_store_seq(&w->own.flags, w->own.flags & SNI_HURRY);
+    sni_store_rlx(&rt->idle.stuck, rt->idle.stuck - 1);
+    add_awake(rt, wake);
+    update_wanted(rt);
+}
+
+struct sni_task *sni_take_lifo(struct sni_worker *w)
+{
+    struct sni_rt *rt = w->own.rt;
+    struct wakeup wake = { 0 };
+    struct sni_task *t = NULL;
+
+    sni_spin_lock(&rt->idle.lock);
+    if (sni_load_rlx(&w->own.flags) & SNI_STUCK) {
+        if (sni_load_acq(&w->own.lifo_busy)) { /* pairs with the release in sni_lifo_close */
+            unmark(rt, w, &wake); /* it was not stuck, but interrupted in the middle */
+        } else {
+            t = w->own.lifo;
+            w->own.lifo = NULL;
+        }
+    }
+    sni_spin_unlock(&rt->idle.lock);
+    deliver(rt, &wake);
+    return t;
+}
+
+void sni_worker_back(struct sni_worker *w)
+{
+    struct sni_rt *rt = w->own.rt;
+    struct wakeup wake = { 0 };
+
+    sni_spin_lock(&rt->idle.lock);
+    if (sni_load_rlx(&w->own.flags) & SNI_STUCK)
+        unmark(rt, w, &wake);
+    /* In a task: through the loop at the next switch, for there may be one too many awake now. In the loop: that was it. */
+    sni_store_seq(&w->own.flags, w->own.current == &w->own.idle ? 0u : (uint32_t)SNI_HURRY);
+    sni_spin_unlock(&rt->idle.lock);
+    w->own.hog_since = 0;
+    deliver(rt, &wake);
+}
+
+void sni_note_hog(struct sni_worker *w)
+{
+    enum { HOG_NS = 5000000 }; /* half of what made it one: who is near the limit does not change all the time */
+    struct sni_wait *wait = &w->own.current->wait;
+
+    if (w->own.current == &w->own.idle || wait->kind == SNI_WAIT_PINNED || !(sni_load_rlx(&w->own.flags) & SNI_COMPUTING))
+        return;
+    /* Nobody reads this now: the task is running, or parked but not yet committed. */
+    wait->kind = w->own.hog_since == 0 || sn_now() - w->own.hog_since >= HOG_NS ? SNI_WAIT_HOG : SNI_WAIT_TASK;
+}
+
+bool sni_help(struct sni_rt *rt)
+{
+    struct wakeup wake = { 0 };
+    struct sni_worker *w;
+    bool enough;
+
+    sni_spin_lock(&rt->idle.lock);
+    enough = rt->idle.searching > 0 || rt->idle.awake >= (uint32_t)rt->nworkers;
+    if (!enough && (w = best_sleeper(rt)) != NULL) {
+        unlist(rt, w, &wake);
+        enough = true;
+    }
+    sni_spin_unlock(&rt->idle.lock);
+    deliver(rt, &wake);
+    return enough;
+}
+
+void sni_hurry_all(struct sni_rt *rt)
+{
+    sni_spin_lock(&rt->idle.lock);
+    for (int i = 0; i < sni_started(rt); i++) {
+        struct sni_worker *w = &rt->workers[i];
+        if (sni_load_rlx(&w->sleep) == SNI_AWAKE)
+            sni_store_seq(&w->own.flags, w->own.flags | SNI_HURRY);
+    }
+    sni_spin_unlock(&rt->idle.lock);
+}
+
+bool sni_is_surplus(struct sni_worker *w)
+{
+    return sni_load_rlx(&w->own.rt->idle.awake) > (uint32_t)w->own.rt->nworkers && w->own.npinned == 0;
+}
+
+/* --- stepping aside --- */
+
+void sni_step_aside(struct sni_worker *w, uint32_t why)
+{
+    struct sni_rt *rt = w->own.rt;
+    struct wakeup wake = { 0 };
+    struct sni_worker *other;
+    struct sni_task *t = NULL;
+
+    sni_store_rlx(&w->run.tick, sni_load_rlx(&w->run.tick) + 1); /* whoever does this now and then is no hog */
+    sni_lifo_open(w);
+    if (sni_likely(!(sni_load_rlx(&w->own.flags) & SNI_STUCK))) {
+        t = w->own.lifo;
+        w->own.lifo = NULL;
+    }
+    sni_lifo_close(w);
+    if (t && !sni_ring_push(w, t))
+        sni_inject(rt, t);
+    sni_spin_lock(&rt->idle.lock);
+    if (sni_load_rlx(&w->own.flags) & SNI_STUCK)
+        unmark(rt, w, &wake);
+    sni_store_seq(&w->own.flags, SNI_STUCK | why);
+    if (why == SNI_COMPUTING)
+        sni_store_seq(&rt->hogs.running, rt->hogs.running + 1);
+    sni_store_seq(&rt->idle.awake, rt->idle.awake - 1);
+    sni_store_rlx(&rt->idle.stuck, rt->idle.stuck + 1);
+    update_wanted(rt);
+    if (rt->idle.searching == 0 && sni_backlog(w) + sni_load_seq(&rt->inject.n) > 0) {
+        if ((other = best_sleeper(rt)) != NULL)
+            unlist(rt, other, &wake);
+        else if (rt->idle.awake < (uint32_t)rt->nworkers)
+            wake.monitor = true; /* it can start a spare */
+    }
+    sni_spin_unlock(&rt->idle.lock);
+    deliver(rt, &wake);
+}
+
+int sn_blocking(sn_ctx *ctx, sn_fn *fn, void *arg)
+{
+    struct sni_worker *w = sni_self();
+    int r;
+
+    ctx = sni_ctx_own(ctx);
+    if ((r = sni_ctx_check(ctx)) != 0)
+        return r;
+    if (!w)
+        return fn(ctx, arg);
+    struct sni_task *t = w->own.current;
+    bool outer = t->blocking;
+    t->blocking = true;
+    sni_step_aside(w, SNI_BLOCKING);
+    r = fn(ctx, arg);
+    t->blocking = outer;
+    w = sni_self(); /* it may have parked */
+    if (sni_load_rlx(&w->own.flags) & SNI_STUCK)
+        sni_worker_back(w);
+    return r;
+}
+
+/* --- sleeping --- */
+
 int64_t sni_first_timer(struct sni_rt *rt)
 {
     int64_t first = INT64_MAX;
 
-    for (int i = 0; i < rt->nworkers; i++) {
+    for (int i = 0; i < sni_started(rt); i++) {
         int64_t t = sni_load_rlx(&rt->workers[i].timers.first);
         if (t < first)
             first = t;
@@ -108,78 +380,97 @@ int64_t sni_first_timer(struct sni_rt *rt)
 /* Everything that could ever wake a task, but for other workers: nothing left means deadlock. */
 static bool could_wake(struct sni_rt *rt)
 {
-    return sni_first_timer(rt) != INT64_MAX || sni_load_seq(&rt->poll.waiting) != 0 ||
-           sni_load_seq(&rt->inject.n) != 0 || sni_load_seq(&rt->stopping) != 0;
+    return rt->idle.awake != 0 || rt->idle.stuck != 0 || sni_first_timer(rt) != INT64_MAX ||
+           sni_load_seq(&rt->poll.waiting) != 0 || sni_load_seq(&rt->inject.n) != 0 ||
+           sni_load_seq(&rt->pinned_ready) != 0 || sni_load_seq(&rt->hogs.n) != 0 ||
+           sni_load_seq(&rt->visitors) != 0 || sni_load_seq(&rt->stopping) != 0;
 }
 
-static bool poller_wanted(struct sni_rt *rt)
-{
-    return sni_load_seq(&rt->poll.waiting) != 0 && sni_load_seq(&rt->poll.busy) == 0;
-}
-
-/* Until when to sleep: the first timer, the next trimming, and for the watcher no longer than WATCH_NS. Called when listed:
- * a plain thread that adds a timer now finds us asleep. */
-static int64_t sleep_until(struct sni_worker *w, bool watcher)
-{
-    struct sni_rt *rt = w->own.rt;
-    int64_t until = sni_first_timer(rt);
-    int64_t trim_at = sni_load_rlx(&rt->trim_at);
-
-    if (trim_at != 0 && trim_at < until)
-        until = trim_at;
-    if (watcher && sn_now() + WATCH_NS < until)
-        until = sn_now() + WATCH_NS;
-    return until;
-}
-
-/* Returns true for a watcher that nobody woke. */
-bool sni_go_to_sleep(struct sni_worker *w)
-{
-    struct sni_rt *rt = w->own.rt;
-    /* One sleeper sits in the poller if somebody waits for descriptors. */
-    uint32_t how = poller_wanted(rt) ? SNI_ASLEEP_POLLING : SNI_ASLEEP;
-    bool watcher, dead;
-    uint64_t epoch;
-
-    sni_spin_lock(&rt->idle.lock);
-    w->next_idle = rt->idle.list;
-    rt->idle.list = w;
-    sni_store_seq(&w->sleep, how);
-    sni_store_seq(&rt->idle.sleeping, rt->idle.sleeping + 1);
-    sni_store_seq(&rt->idle.searching, rt->idle.searching - 1);
-    watcher = w->watcher = rt->idle.watching == 0 && rt->idle.sleeping < (uint32_t)rt->nworkers;
-    if (watcher)
-        sni_store_seq(&rt->idle.watching, 1u);
-    /* Under the lock, without which nobody wakes: all asleep, and nothing on its way. */
-    dead = rt->idle.sleeping == (uint32_t)rt->nworkers && !could_wake(rt);
-    epoch = rt->idle.epoch;
-    sni_spin_unlock(&rt->idle.lock);
-    /* Dekker with sni_inject and with plain threads that wait for descriptors: we are listed as asleep, now we look once
-     * more. */
-    if (sni_load_seq(&rt->inject.n) != 0 || sni_load_seq(&rt->stopping) != 0 || (how == SNI_ASLEEP && poller_wanted(rt))) {
-        (void)wake(rt, w);
-        return false;
-    }
-    int64_t until = sleep_until(w, watcher);
-    if (dead && sni_report_deadlock(rt, epoch)) {
-        int64_t again = sn_now() + SN_SEC(1); /* another thread may be about to end */
-        until = again < until ? again : until;
-    }
-    int64_t left = until == INT64_MAX ? -1 : until - sn_now();
-    if (until != INT64_MAX && left < 0)
-        left = 0;
-    if (how == SNI_ASLEEP_POLLING)
-        sni_poll_run(rt, left, &w->sleep);
-    else
-        (void)sni_os_futex_wait(&w->sleep, how, left < 0 ? INT64_MAX : sni_os_clock() + left);
-    return wake(rt, w) != SNI_AWAKE && watcher;
-}
-
-/* Nothing has woken since `epoch`, and still nothing could. */
 bool sni_still_dead(struct sni_rt *rt, uint64_t epoch)
 {
     sni_spin_lock(&rt->idle.lock);
     bool dead = rt->idle.epoch == epoch && !could_wake(rt);
     sni_spin_unlock(&rt->idle.lock);
     return dead;
+}
+
+/* What a keeper waits for: the first timer, or the next trimming. */
+static int64_t next_time(struct sni_rt *rt)
+{
+    int64_t until = sni_first_timer(rt);
+    int64_t trim_at = sni_load_rlx(&rt->trim_at);
+
+    return trim_at != 0 && trim_at < until ? trim_at : until;
+}
+
+/* (idle.lock) Among the sleepers from here on. Returns how it shall sleep. */
+static uint32_t list(struct sni_worker *w)
+{
+    struct sni_rt *rt = w->own.rt;
+    struct wakeup none = { 0 };
+    uint32_t how;
+
+    if (sni_load_rlx(&w->own.flags) & SNI_STUCK)
+        unmark(rt, w, &none); /* marked in its loop, where the system did not let it run */
+    sni_store_seq(&w->own.flags, 0u);
+    sni_store_seq(&rt->idle.awake, rt->idle.awake - 1);
+    sni_store_seq(&rt->idle.searching, rt->idle.searching - 1);
+    rt->idle.sleeping++;
+    /* One sleeper sits in the poller if somebody waits for descriptors, and one keeps the time; but not one who would have
+     * no place if it were awake. */
+    bool useful = rt->idle.awake < (uint32_t)rt->nworkers;
+    how = useful && sni_poller_wanted(rt) ? SNI_ASLEEP_POLLING : SNI_ASLEEP;
+    int64_t until = next_time(rt);
+    if (useful && (!rt->idle.keeper || until < rt->idle.kept)) { /* the last keeper does not know of our newest timer */
+        rt->idle.keeper = w;
+        sni_store_seq(&rt->idle.kept, until);
+    }
+    w->next_idle = rt->idle.list;
+    rt->idle.list = w;
+    sni_store_seq(&w->sleep, how);
+    update_wanted(rt);
+    return how;
+}
+
+/* Something came while we were being listed. */
+static bool is_needed(struct sni_worker *w, uint32_t how)
+{
+    struct sni_rt *rt = w->own.rt;
+
+    if (sni_load_seq(&rt->stopping) != 0 || sni_load_seq(&w->pinned.n) != 0)
+        return true;
+    return sni_load_seq(&rt->idle.wanted) != 0 &&
+           (sni_load_seq(&rt->inject.n) != 0 || sni_hogs_wanted(rt) || (how == SNI_ASLEEP && sni_poller_wanted(rt)));
+}
+
+void sni_go_to_sleep(struct sni_worker *w)
+{
+    struct sni_rt *rt = w->own.rt;
+
+    sni_spin_lock(&rt->idle.lock);
+    uint32_t how = list(w);
+    int64_t until = rt->idle.keeper == w ? rt->idle.kept : INT64_MAX;
+    bool dead = !could_wake(rt); /* under the lock, without which nobody wakes */
+    uint64_t epoch = rt->idle.epoch;
+    sni_spin_unlock(&rt->idle.lock);
+    if (!is_needed(w, how)) {
+        if (dead && sni_report_deadlock(rt, epoch)) {
+            int64_t again = sn_now() + SN_SEC(1); /* another thread may be about to end */
+            until = again < until ? again : until;
+        }
+        int64_t left = until == INT64_MAX ? -1 : until - sn_now();
+        if (until != INT64_MAX && left < 0)
+            left = 0;
+        if (how == SNI_ASLEEP_POLLING)
+            sni_poll_run(rt, left, &w->sleep);
+        else
+            (void)sni_os_futex_wait(&w->sleep, how, left < 0 ? INT64_MAX : sni_os_clock() + left);
+    }
+    struct wakeup self = { 0 };
+    sni_spin_lock(&rt->idle.lock);
+    if (sni_load_rlx(&w->sleep) != SNI_AWAKE) /* nobody woke us */
+        unlist(rt, w, &self);
+    sni_spin_unlock(&rt->idle.lock);
+    if (self.monitor)
+        sni_monitor_ring(rt);
 }

@@ -58,6 +58,26 @@ static inline void sni_ring_add(struct sni_worker *w, struct sni_task *t)
         sni_notify(w->own.rt);
 }
 
+/* --- the LIFO slot --- */
+
+/* The slot is its owner's, at the price of plain accesses, until the monitor sees the owner stuck in a task and takes what
+ * is there. A Dekker pair:
+ *
+ *     owner:    lifo_busy = 1;   light fence;  reads flags: STUCK? then keeps off, and does without the slot
+ *     monitor:  flags |= STUCK;  heavy fence;  reads lifo_busy: 1? then hands off
+ *
+ * and STUCK goes under idle.lock, which the monitor holds while it takes. */
+static sni_inline void sni_lifo_open(struct sni_worker *w)
+{
+    sni_store_rlx(&w->own.lifo_busy, 1u);
+    sni_fence_light(); /* pairs with the heavy one in monitor.c */
+}
+
+static sni_inline void sni_lifo_close(struct sni_worker *w)
+{
+    sni_store_rel(&w->own.lifo_busy, 0u); /* pairs with the acquire in monitor.c */
+}
+
 /* --- ready --- */
 
 void sni_ready_far(struct sni_wait *wait);
@@ -72,24 +92,26 @@ static inline void sni_ready(struct sni_wait *wait)
         sni_ready_far(wait);
         return;
     }
+    sni_lifo_open(w);
+    if (sni_unlikely(sni_load_rlx(&w->own.flags) & SNI_STUCK)) {
+        sni_lifo_close(w);
+        sni_inject(w->own.rt, t);
+        return;
+    }
     struct sni_task *displaced = w->own.lifo;
     w->own.lifo = t;
+    sni_lifo_close(w);
     if (displaced)
         sni_ring_add(w, displaced);
 }
 
 /* --- switching --- */
 
-/* What to run next on this worker; &idle every SNI_TICKS switches and when there is nothing. Looks only at memory of the
- * worker's own and takes no lock, since the caller may hold an object's. */
-static inline struct sni_task *sni_pick(struct sni_worker *w)
+/* The task in the LIFO slot, if its turn has come; after SNI_LIFO_RUN turns it goes behind those in the ring. */
+static sni_inline struct sni_task *sni_pick_lifo(struct sni_worker *w)
 {
-    uint32_t tick = sni_load_rlx(&w->run.tick) + 1; /* ours */
     struct sni_task *t = w->own.lifo;
 
-    sni_store_rlx(&w->run.tick, tick); /* a sample for thieves */
-    if (sni_unlikely(tick % SNI_TICKS == 0))
-        return &w->own.idle;
     if (t && sni_likely(w->own.lifo_run < SNI_LIFO_RUN)) {
         w->own.lifo_run++;
         w->own.lifo = NULL;
@@ -98,6 +120,29 @@ static inline struct sni_task *sni_pick(struct sni_worker *w)
     w->own.lifo_run = 0;
     if (t && sni_ring_push(w, t))
         w->own.lifo = NULL;
+    return NULL;
+}
+
+/* What to run next on this worker; &idle every SNI_TICKS switches, when told to hurry, and when there is nothing. Looks
+ * only at memory of the worker's own and takes no lock but idle.lock, since the caller may hold an object's. */
+static inline struct sni_task *sni_pick(struct sni_worker *w)
+{
+    uint32_t tick = sni_load_rlx(&w->run.tick) + 1; /* ours */
+    struct sni_task *t;
+
+    sni_store_rlx(&w->run.tick, tick); /* a sample for thieves and the monitor */
+    if (sni_unlikely(tick % SNI_TICKS == 0))
+        return &w->own.idle;
+    sni_lifo_open(w);
+    if (sni_unlikely(sni_load_rlx(&w->own.flags) != 0)) {
+        sni_lifo_close(w);
+        sni_note_hog(w);
+        return &w->own.idle; /* where sni_worker_back is called */
+    }
+    t = sni_pick_lifo(w);
+    sni_lifo_close(w);
+    if (t)
+        return t;
     /* The oldest fresh task must not wait for the ring to become empty. */
     if (tick % SNI_FRESH == 0 && sni_load_rlx(&w->run.head) != sni_load_rlx(&w->run.tail) && /* a look: thieves may take */
         sni_deque_len(&w->fresh) > 0 && (t = sni_deque_steal(&w->fresh)))
@@ -136,12 +181,14 @@ static sni_inline void sni_switch(struct sni_worker *w, struct sni_task *from, s
         commit(arg);
         return;
     }
-    w->own.current = to;
+    bool fresh = !to->sp;
+    if (fresh)
+        to->sp = to->stack; /* has run; the true value comes with its first switch away */
+    sni_store_rel(&w->own.current, to); /* pairs with the acquire in monitor.c */
     sni_san_before(w, from, to);
-    if (to->sp) {
+    if (!fresh) {
         sni_arch_switch(&from->sp, to->sp);
     } else {
-        to->sp = to->stack; /* has run; the true value comes with its first switch away */
         sni_arch_start(&from->sp, to->stack, to);
     }
     sni_after_switch();

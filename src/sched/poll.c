@@ -237,6 +237,7 @@ void sni_poll_run(struct sni_rt *rt, int64_t ns, const uint32_t *sleep)
 
     if (sni_xchg_acq(&p->busy, 1u) != 0) /* pairs with the release below */
         return;
+    sni_store_rlx(&p->runs, p->runs + 1); /* a sample for the monitor */
     /* Only who holds `busy` takes the bell: a waker who set *sleep before this look has rung, or will ring, in our wait. */
     if (sleep && sni_load_seq(sleep) == SNI_AWAKE)
         ns = 0;

@@ -17,6 +17,7 @@ struct sni_poll {
     size_t n;                 /* (lock) */
     uint32_t waiting;         /* (a) parked waits */
     uint32_t busy;            /* (a) 1 while somebody is in the kernel's wait */
+    uint64_t runs;            /* (a) how often somebody was; written under busy */
     uint32_t gen;             /* (lock) tells an event of an earlier use of the same number */
     uint64_t closes;          /* (a) how often sni_poll_close was called; written under lock */
     uint32_t closing;         /* (a) descriptors that are just being closed; written under lock */

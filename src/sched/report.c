@@ -41,17 +41,23 @@ static const char *activity(const struct sni_task *t)
     return !t->sp ? "has not run yet" : "running or ready to run";
 }
 
+static void say_who(struct report *r, const struct sni_task *t)
+{
+    say(r, "  task %u", t->index + 1);
+    if (t->name)
+        say(r, " \"%s\"", t->name);
+    say(r, ", started at %s", t->site);
+}
+
 static void say_task(struct report *r, const struct sni_task *t)
 {
     char more[160] = "";
     const struct sni_reason *why = t->wait.reason;
 
-    say(r, "  task %u", t->index + 1);
-    if (t->name)
-        say(r, " \"%s\"", t->name);
     if (why && why->describe)
         why->describe(t->wait.object, more, sizeof more);
-    say(r, ", started at %s: %s%s%s\n", t->site, why ? why->text : activity(t), more[0] ? " " : "", more);
+    say_who(r, t);
+    say(r, ": %s%s%s\n", why ? why->text : activity(t), more[0] ? " " : "", more);
 }
 
 struct listing {
@@ -127,7 +133,7 @@ bool sni_report_deadlock(struct sni_rt *rt, uint64_t epoch)
     if (rt->opts.deadlock == SN_DEADLOCK_AUTO) {
         if (rt->embedded)
             return false; /* the program's own threads may do anything at any time */
-        if (sni_os_thread_count() > rt->nworkers + SNI_SAN_THREADS)
+        if (sni_os_thread_count() > sni_started(rt) + 1 + SNI_SAN_THREADS) /* one: the monitor */
             return true; /* a thread that is not ours may still send or close */
     }
     if (!sni_still_dead(rt, epoch)) /* one that is gone by now may have done so before */
@@ -137,6 +143,29 @@ bool sni_report_deadlock(struct sni_rt *rt, uint64_t epoch)
     list_tasks(rt, &r);
     print(rt, &r);
     abort();
+}
+
+bool sni_report_hog(struct sni_worker *w, int64_t ns)
+{
+    struct sni_rt *rt = w->own.rt;
+    struct report *r = sni_alloc(sizeof *r);
+    bool hog;
+
+    if (!r)
+        return true;
+    sni_spin_lock(&rt->idle.lock); /* without which the worker does not come back, and its task stays what it is */
+    hog = (sni_load_rlx(&w->own.flags) & (SNI_STUCK | SNI_BLOCKING)) == SNI_STUCK;
+    if (hog) {
+        say(r, "sennit: a task has held up its worker for %lld ms: call sn_yield now and then, or sn_blocking around what"
+               " blocks\n", (long long)(ns / 1000000));
+        say_who(r, sni_load_acq(&w->own.current)); /* pairs with the release in sni_switch */
+        say(r, "\n");
+    }
+    sni_spin_unlock(&rt->idle.lock);
+    if (hog)
+        print(rt, r);
+    sni_free(r, sizeof *r);
+    return hog;
 }
 
 void sni_report_left(struct sni_rt *rt)

@@ -1,4 +1,4 @@
-/* Reports: the only code that prints. Panic, deadlock, overflow, tasks left over. */
+/* Reports: the only code that prints. Panic, deadlock, hog, overflow, tasks left over. */
 #ifndef SNI_SCHED_REPORT_H
 #define SNI_SCHED_REPORT_H
 
@@ -7,6 +7,10 @@
 /* All workers sleep, since `epoch`, and nothing of ours could wake one. Ends the process if no other thread could, or
  * returns: true if it should be looked at again later. */
 bool sni_report_deadlock(struct sni_rt *rt, uint64_t epoch);
+
+/* A worker that is stuck in a task for `ns`. False: it is no longer, or said itself that it would be. */
+bool sni_report_hog(struct sni_worker *w, int64_t ns);
+
 /* What sn_fail said in a task that nobody waits for (NULL: the main task). */
 void sni_report_failure(struct sni_rt *rt, const struct sni_task *task, int code, const char *why);
 

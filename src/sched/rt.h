@@ -17,6 +17,7 @@ enum {
     SNI_FRESH = 4,          /* every so many picks a fresh task is started, though the ring is not empty */
     SNI_TICKS = 64,         /* every so many switches timers, descriptors and the inject queue are looked at */
     SNI_MAX_WORKERS = 256,
+    SNI_MAX_SPARES = 256,
 };
 
 typedef void sni_commit_fn(void *arg);
@@ -24,12 +25,19 @@ typedef void sni_commit_fn(void *arg);
 /* A worker's `sleep`: set by itself, taken back by whoever wakes it, under idle.lock. */
 enum { SNI_AWAKE, SNI_ASLEEP, SNI_ASLEEP_POLLING };
 
+/* A worker's `flags`. STUCK: has been in one task for long, or in sn_blocking, or runs a hog; others do its work, and what
+ * would have run next was taken from it. With it, BLOCKING: it said so itself; COMPUTING: it wants a processor all the
+ * same. HURRY: it shall go through its loop at the next switch. */
+enum { SNI_STUCK = 1, SNI_BLOCKING = 2, SNI_COMPUTING = 4, SNI_HURRY = 8 };
+
 /* (w) only code running on this worker  (a) atomic */
 struct sni_worker {
     struct {                      /* (w) */
         struct sni_rt *rt;
-        struct sni_task *current; /* the task that runs; &idle: the scheduler */
-        struct sni_task *lifo;    /* the task readied last: runs next */
+        struct sni_task *current; /* (a) the task that runs; &idle: the scheduler */
+        struct sni_task *lifo;    /* the task readied last: runs next. Or the monitor's, see sni_lifo_open */
+        uint32_t lifo_busy;       /* (a) 1 while the owner works with `lifo` */
+        uint32_t flags;           /* (a) SNI_STUCK ...; anyone writes, under idle.lock */
         uint32_t lifo_run;
         uint32_t nfree;
         sni_commit_fn *commit;    /* runs first thing on the next context */
@@ -42,6 +50,8 @@ struct sni_worker {
         uint64_t spawned, ended;  /* (a) written here, summed by others */
         sn_ctx *free_ctx;         /* context records at hand */
         uint32_t nfree_ctx;
+        uint32_t npinned;         /* living tasks that can run only here */
+        int64_t hog_since;        /* when the hog that runs was taken; 0: it was not known to be one */
         struct sni_task idle;     /* the worker's own thread */
         void *idle_stack;         /* its bounds, for sanitizers */
         size_t idle_stack_size;
@@ -56,9 +66,20 @@ struct sni_worker {
     alignas(64) struct sni_timers timers;
     alignas(64) uint32_t sleep;   /* (a) futex: one of SNI_AWAKE... */
     struct sni_worker *next_idle; /* (rt->idle.lock) */
-    bool watcher;                 /* (rt->idle.lock) it is the one who watches */
     uint32_t seen_tick;           /* (a) as a searcher saw it last; two may overlap, and guess badly once */
-    struct sni_os_thread thread;  /* (c) */
+    struct {                      /* pinned tasks that are ready to go on */
+        struct sni_spin lock;
+        uint32_t n;               /* (a) */
+        struct sni_wait *head, *tail; /* (lock) */
+    } pinned;
+    struct {                      /* what the monitor has seen; its own */
+        uint32_t tick;
+        bool told;                /* reported as a hog */
+        int64_t since;            /* it was seen to switch no later than this */
+    } watched;
+    struct sni_os_thread thread;  /* (c) once has_thread */
+    bool has_thread;              /* false: worker 0 of sn_run, or a spare that could not be started */
+    uint32_t thread_id;           /* (a) the system's number for it; 0: not known yet */
     uint32_t exited;              /* (a) */
     void *altstack;               /* (c) */
 };
@@ -66,7 +87,9 @@ struct sni_worker {
 struct sni_task_chunk;
 
 struct sni_rt {
-    int nworkers;                 /* (c) */
+    int nworkers;                 /* (c) how many shall run tasks at a time */
+    int capacity;                 /* (c) workers that there can be: those and spares */
+    uint32_t nstarted;            /* (a) workers that there are; grows. Written by who starts, then by the monitor */
     struct sni_worker *workers;   /* (c) */
     void *workers_memory;         /* (c) */
     sn_run_opts opts;             /* (c) defaults resolved */
@@ -87,14 +110,31 @@ struct sni_rt {
         struct sni_wait *head, *tail; /* (lock) */
         uint32_t n;               /* (a) */
     } inject;
-    struct {
+    uint32_t pinned_ready;        /* (a) pinned tasks that are ready to go on */
+    struct {                      /* hogs that are ready to go on; as many run at a time as there are workers */
+        struct sni_spin lock;
+        struct sni_wait *head, *tail; /* (lock) */
+        uint32_t n;               /* (a) */
+        uint32_t taken;           /* (a) how often one was; a sample for the monitor */
+        uint32_t running;         /* (a) workers that are COMPUTING; written under idle.lock */
+    } hogs;
+    struct {                      /* see idle.c */
         struct sni_spin lock;
         struct sni_worker *list;  /* (lock) sleeping workers, last asleep first */
-        uint32_t sleeping;        /* (a) how many; written under lock */
+        uint32_t sleeping;        /* (lock) how many */
+        uint32_t awake;           /* (a) workers that neither sleep nor are stuck; written under lock */
+        uint32_t stuck;           /* (a) written under lock */
         uint32_t searching;       /* (a) how many look for work; written under lock */
-        uint32_t watching;        /* (a) 1: a sleeper looks every WATCH_NS at what busy workers leave lying; under lock */
+        struct sni_worker *keeper; /* (lock) the sleeper that keeps the time; NULL: nobody */
+        int64_t kept;             /* (a) until when it sleeps; INT64_MIN: nobody does. Written under lock */
+        uint32_t wanted;          /* (a) 1: who has work for others calls sni_wake_searcher; written under lock */
         uint64_t epoch;           /* (lock) how often somebody woke */
     } idle;
+    struct {                      /* see monitor.c */
+        struct sni_os_thread thread; /* (c) */
+        uint32_t bell;            /* (a) futex: counts the rings */
+        bool asleep;              /* (idle.lock) */
+    } monitor;
     uint32_t visitors;            /* (a) plain threads that are just handing over a task */
     uint32_t stopping;            /* (a) */
     uint32_t embedded;            /* (c) sn_start rather than sn_run */
@@ -128,16 +168,29 @@ void sni_wake_searcher(struct sni_rt *rt);
 static inline void sni_notify(struct sni_rt *rt)
 {
     /* Relaxed and without a fence: this worker will run what it has pushed, if nobody else does. Should it be busy for long
-     * and the wake-up be missed, the watcher finds it (see go_to_sleep). */
-    if (sni_unlikely(sni_load_rlx(&rt->idle.sleeping) != 0 && sni_load_rlx(&rt->idle.searching) == 0))
+     * and the wake-up be missed, the monitor finds it. */
+    if (sni_unlikely(sni_load_rlx(&rt->idle.wanted) != 0 && sni_load_rlx(&rt->idle.searching) == 0))
         sni_wake_searcher(rt);
 }
 
-/* Wakes this worker if it sleeps, since it has an earlier timer now; false if it was awake. */
-bool sni_worker_kick(struct sni_rt *rt, struct sni_worker *w);
+/* There is a timer that may be earlier than what a sleeper waits for. */
+void sni_wake_keeper(struct sni_rt *rt);
 
-/* The worker's thread: runs tasks until the runtime stops. */
+/* (a) The workers that there are. */
+static inline int sni_started(struct sni_rt *rt)
+{
+    return (int)sni_load_acq(&rt->nstarted); /* pairs with the release of who starts one: it is initialised */
+}
+
+/* Its flags are set: takes note of them. Called by the owner; afterwards it is not stuck. */
+void sni_worker_back(struct sni_worker *w);
+
+/* A worker whose flags are set is about to leave its task: notes whether that is a hog. */
+void sni_note_hog(struct sni_worker *w);
+
+/* The worker's thread: runs tasks until the runtime stops. start: on a thread of its own; 0 or an error. */
 void sni_worker_run(struct sni_worker *w);
+int sni_worker_start(struct sni_worker *w);
 int sni_worker_init(struct sni_worker *w, struct sni_rt *rt, uint32_t id);
 void sni_worker_destroy(struct sni_worker *w);
 void sni_wake_all(struct sni_rt *rt);

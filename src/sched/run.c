@@ -3,6 +3,8 @@
 
 #include "sched/alloc.h"
 #include "sched/fence.h"
+#include "sched/idle.h"
+#include "sched/monitor.h"
 #include "sched/park.h"
 #include "sched/report.h"
 #include "sennit/error.h"
@@ -44,11 +46,11 @@ uint64_t sni_live_tasks(struct sni_rt *rt)
     uint64_t ended = 0, spawned = 0;
 
     /* The ends first: each was counted after its start, so that the sum is never too low. */
-    for (int i = 0; i < rt->nworkers; i++)
+    for (int i = 0; i < sni_started(rt); i++)
         ended += sni_load_acq(&rt->workers[i].own.ended); /* pairs with the release in finish */
-    for (int i = 0; i < rt->nworkers; i++)
+    for (int i = 0; i < sni_started(rt); i++)
         spawned += sni_load_rlx(&rt->workers[i].own.spawned); /* at least what the acquire above has made visible */
-    return spawned + sni_load_rlx(&rt->spawned_far) - ended;
+    return spawned + sni_load_acq(&rt->spawned_far) - ended; /* pairs with the add in sni_task_spawn: visitors is counted */
 }
 
 /* --- options --- */
@@ -73,8 +75,9 @@ static int resolve(sn_run_opts *out, const sn_run_opts *in)
     sn_run_opts o = in ? *in : (sn_run_opts){ 0 };
 
     o.workers = resolve_workers(o.workers);
-    if (o.workers < 1 || o.workers > SNI_MAX_WORKERS || o.grace_ns < 0)
+    if (o.workers < 1 || o.workers > SNI_MAX_WORKERS || o.grace_ns < 0 || o.spares > SNI_MAX_SPARES || o.hog_ns < 0)
         return SN_EINVAL;
+    o.spares = o.spares == 0 ? SNI_MAX_SPARES : o.spares < 0 ? 0 : o.spares;
     if (o.stack_size == 0)
         o.stack_size = 256 * 1024;
     if (o.stack_size < SNI_STACK_MIN || o.stack_size > (size_t)1 << 30)
@@ -94,7 +97,7 @@ static int resolve(sn_run_opts *out, const sn_run_opts *in)
 
 static size_t workers_size(const struct sni_rt *rt)
 {
-    return (size_t)rt->nworkers * sizeof *rt->workers + 64;
+    return (size_t)rt->capacity * sizeof *rt->workers + 64;
 }
 
 static void unmake(struct sni_rt *rt)
@@ -104,7 +107,7 @@ static void unmake(struct sni_rt *rt)
     sni_store_rel(&process.current, (struct sni_rt *)NULL);
     sni_os_fault_remove();
     sn_ctx_free(rt->root);
-    for (int i = 0; i < rt->nworkers; i++)
+    for (int i = 0; i < sni_started(rt); i++)
         sni_worker_destroy(&rt->workers[i]);
     sni_tasks_destroy(rt);
     sni_stacks_destroy(rt);
@@ -124,6 +127,9 @@ static int make(struct sni_rt **out, const sn_run_opts *opts)
     if ((r = resolve(&rt->opts, opts)) < 0)
         goto err_rt;
     rt->nworkers = rt->opts.workers;
+    rt->capacity = rt->nworkers + rt->opts.spares;
+    rt->nstarted = (uint32_t)rt->nworkers;
+    rt->idle.kept = INT64_MIN;
     rt->tasks.first_gen = process.runtimes++ * 0x9e3779b8u; /* even; far from the last one */
     r = SN_ENOMEM;
     if (!(rt->workers_memory = sni_alloc(workers_size(rt))))
@@ -163,26 +169,23 @@ err_rt:
     return r;
 }
 
-static void *worker_thread(void *arg)
-{
-    sni_worker_run(arg);
-    return NULL;
-}
-
 static void stop_workers(struct sni_rt *rt)
 {
     sni_store_rel(&rt->stopping, 1u); /* pairs with the acquire in sni_worker_run */
     sni_wake_all(rt);
 }
 
-/* Joins workers from .. n-1; false if one is stuck in a task. */
-static bool join_workers(struct sni_rt *rt, int from, int n)
+/* Joins all workers that have a thread; false if one is stuck in a task. */
+static bool join_workers(struct sni_rt *rt)
 {
     int64_t end = sn_now() + rt->opts.grace_ns;
     bool all = true;
 
-    for (int i = from; i < n; i++) {
+    sni_monitor_stop(rt);
+    for (int i = 0; i < sni_started(rt); i++) {
         struct sni_worker *w = &rt->workers[i];
+        if (!w->has_thread)
+            continue;
         /* A worker without a task ends, however slow the machine; one that a task holds up may not. Pairs with the release
          * at the end of sni_worker_run. */
         while (!sni_load_acq(&w->exited) && (sn_now() < end || sni_live_tasks(rt) == 0)) {
@@ -197,17 +200,17 @@ static bool join_workers(struct sni_rt *rt, int from, int n)
     return all;
 }
 
+/* Starts the monitor and the workers from `from` on; nothing is left running if it fails. */
 static int start_workers(struct sni_rt *rt, int from)
 {
+    int r = sni_monitor_start(rt);
+
+    if (r < 0)
+        return r;
     for (int i = from; i < rt->nworkers; i++) {
-        char name[16] = "sennit-";
-        name[7] = (char)('0' + i / 100);
-        name[8] = (char)('0' + i / 10 % 10);
-        name[9] = (char)('0' + i % 10);
-        int r = sni_os_thread_start(&rt->workers[i].thread, worker_thread, &rt->workers[i], name);
-        if (r < 0) {
+        if ((r = sni_worker_start(&rt->workers[i])) < 0) {
             stop_workers(rt);
-            (void)join_workers(rt, from, i);
+            (void)join_workers(rt);
             return r;
         }
     }
@@ -263,16 +266,16 @@ static int life_then_stop(sn_ctx *ctx, void *arg)
 }
 
 /* Returns `code`, or SN_ELEFT if something is left; unmakes the runtime if nothing is. */
-static int finish_run(struct sni_rt *rt, int code, int first_joined)
+static int finish_run(struct sni_rt *rt, int code)
 {
-    bool all = join_workers(rt, first_joined, rt->nworkers);
+    bool all = join_workers(rt);
 
     if (all && sni_live_tasks(rt) == 0) {
         (void)sn_group_wait(&rt->detached);
         unmake(rt);
     } else {
         sni_report_left(rt);
-        for (int i = 0; i < rt->nworkers; i++)
+        for (int i = 0; i < sni_started(rt); i++)
             sni_timers_end(&rt->workers[i].timers);
         sni_store_rel(&process.current, (struct sni_rt *)NULL);
         rt->kept = process.kept;
@@ -296,16 +299,17 @@ int sn_run(sn_fn *fn, void *arg, const sn_run_opts *opts)
         goto err_taken;
     rt->main_fn = fn;
     rt->main_arg = arg;
+    sni_count_started(rt); /* ourselves, soon: nobody shall think that all sleep */
     if ((r = start_workers(rt, 1)) < 0)
         goto err_made;
     r = sn_group_go_at(&rt->detached, life_then_stop, rt, 0, "sn_run", &(sn_task_opts){ .name = "sn_run" });
     if (r < 0) {
         stop_workers(rt);
-        (void)join_workers(rt, 1, rt->nworkers); /* they have no task that could hold them up */
+        (void)join_workers(rt); /* they have no task that could hold them up */
         goto err_made;
     }
     sni_worker_run(&rt->workers[0]);
-    return finish_run(rt, rt->main_code, 1);
+    return finish_run(rt, rt->main_code);
 err_made:
     (void)sn_group_wait(&rt->detached);
     unmake(rt);
@@ -347,5 +351,5 @@ int sn_stop(void)
         return SN_ENOTRUNNING;
     grant_grace(rt, 0);
     stop_workers(rt);
-    return finish_run(rt, 0, 0);
+    return finish_run(rt, 0);
 }

@@ -174,13 +174,14 @@ char *sni_stack_get(struct sni_worker *w)
     return w->own.nstacks > 0 ? w->own.stacks[--w->own.nstacks] : NULL;
 }
 
-static void flush(struct sni_worker *w)
+/* Gives back the n oldest ones at hand: the newest are warm. */
+static void flush(struct sni_worker *w, uint32_t n)
 {
     struct sni_stacks *s = &w->own.rt->stacks;
 
     sni_spin_lock(&s->lock);
-    s->out -= MOVE;
-    for (int i = 0; i < MOVE; i++) { /* the oldest ones: the newest are warm */
+    s->out -= n;
+    for (uint32_t i = 0; i < n; i++) {
         struct top *top = (struct top *)w->own.stacks[i];
         struct sni_stack_slab *slab = top->slab;
         slab->free |= top->bit;
@@ -193,8 +194,8 @@ static void flush(struct sni_worker *w)
         }
     }
     sni_spin_unlock(&s->lock);
-    w->own.nstacks -= MOVE;
-    memmove(w->own.stacks, w->own.stacks + MOVE, w->own.nstacks * sizeof w->own.stacks[0]);
+    w->own.nstacks -= n;
+    memmove(w->own.stacks, w->own.stacks + n, w->own.nstacks * sizeof w->own.stacks[0]);
 }
 
 void sni_stack_put(struct sni_worker *w, char *top)
@@ -203,10 +204,19 @@ void sni_stack_put(struct sni_worker *w, char *top)
 
     sni_san_stack_freed(low, (size_t)(top - low));
     if (sni_unlikely(w->own.nstacks == SNI_STACK_CACHE))
-        flush(w);
+        flush(w, MOVE);
     w->own.stacks[w->own.nstacks++] = top;
     if (sni_unlikely(sni_load_rlx(&w->own.rt->stacks.waiting) != 0))
         sni_stack_serve_one(w->own.rt);
+}
+
+void sni_stacks_give_back(struct sni_worker *w)
+{
+    struct sni_rt *rt = w->own.rt;
+
+    flush(w, w->own.nstacks);
+    if (sni_unlikely(sni_load_rlx(&rt->stacks.waiting) != 0))
+        sni_stack_serve_one(rt);
 }
 
 void sni_stacks_trim(struct sni_rt *rt)

@@ -56,4 +56,7 @@ int sni_stacks_init(struct sni_rt *rt, size_t size);
 void sni_stacks_destroy(struct sni_rt *rt);
 void sni_stacks_trim(struct sni_rt *rt);
 
+/* The worker rests: what it has at hand is everybody's. */
+void sni_stacks_give_back(struct sni_worker *w);
+
 #endif

@@ -250,6 +250,16 @@ static void give_record(struct sni_rt *rt, struct sni_worker *w, struct sni_task
     sni_spin_unlock(&rt->tasks.lock);
 }
 
+void sni_tasks_give_back(struct sni_worker *w)
+{
+    struct sni_rt *rt = w->own.rt;
+
+    sni_spin_lock(&rt->tasks.lock);
+    while (w->own.free)
+        give_one(rt, pop_free(w));
+    sni_spin_unlock(&rt->tasks.lock);
+}
+
 /* --- start --- */
 
 int sni_task_spawn(struct sni_rt *rt, sn_group *group, sn_ctx *ctx, sn_fn *fn, const void *arg, size_t copy,
@@ -276,15 +286,23 @@ int sni_task_spawn(struct sni_rt *rt, sn_group *group, sn_ctx *ctx, sn_fn *fn, c
     t->site = site;
     t->name = opts ? opts->name : NULL;
     t->cleanups = NULL;
-    t->failing = false;
+    t->failing = t->blocking = false;
+    t->wait.kind = opts && opts->pinned ? SNI_WAIT_PINNED : SNI_WAIT_TASK;
+    t->home = NULL;
     t->wait.reason = NULL;
     sni_store_rel(&t->gen, t->gen + 1); /* alive: pairs with the acquire in sni_task_is_alive */
     if (!w) {
-        sni_add_rlx(&rt->spawned_far, (uint64_t)1);
+        (void)sni_add_seq(&rt->visitors, 1u); /* it counts as alive before it is anywhere: that is no deadlock */
+        (void)sni_add_seq(&rt->spawned_far, (uint64_t)1);
         sni_inject(rt, t);
+        (void)sni_sub_seq(&rt->visitors, 1u);
         return 0;
     }
     sni_store_rlx(&w->own.spawned, w->own.spawned + 1); /* before it can end: see sni_live_tasks */
+    if (sni_unlikely(sni_load_rlx(&w->own.flags) & SNI_STUCK)) {
+        sni_inject(rt, t); /* who is stuck keeps nothing to itself */
+        return 0;
+    }
     if (sni_deque_push(&w->fresh, t) < 0) {
         sni_store_rlx(&w->own.spawned, w->own.spawned - 1);
         sni_store_rel(&t->gen, t->gen + 1);
@@ -307,8 +325,11 @@ static void finish(struct sni_worker *w, struct sni_task *t, int code, const cha
     sn_group *group = t->group;
 
     sni_ctx_leave(&t->wait);
+    if (sni_unlikely(t->home != NULL))
+        w->own.npinned--;
     if (t->copy_size)
         sni_free(t->arg, t->copy_size);
+    sni_store_rel(&w->own.current, &w->own.idle); /* none: as in sni_switch */
     sni_store_rel(&t->gen, t->gen + 1); /* dead: pairs with the acquire in sni_task_alive */
     sni_store_rel(&w->own.ended, w->own.ended + 1); /* pairs with the acquire in sni_live_tasks */
     give_record(w->own.rt, w, t);
@@ -330,7 +351,7 @@ static _Noreturn void leave(struct sni_worker *w, char *stack, struct sni_task *
 {
     w->own.commit = free_stack;
     w->own.commit_arg = stack;
-    w->own.current = to;
+    sni_store_rel(&w->own.current, to); /* as in sni_switch */
     sni_san_before(w, NULL, to);
     sni_arch_leave(to->sp);
 }
@@ -343,6 +364,10 @@ _Noreturn void sni_arch_entry(void *arg)
 
     sni_after_switch();
     for (;;) {
+        if (sni_unlikely(t->wait.kind == SNI_WAIT_PINNED)) {
+            t->home = sni_self();
+            t->home->own.npinned++;
+        }
         int r = t->fn(t->wait.ctx, t->arg);
         sni_check(t->cleanups == NULL, "task %s returned with a group open or a cleanup pushed", t->site);
         w = sni_self();
@@ -353,7 +378,7 @@ _Noreturn void sni_arch_entry(void *arg)
         t = next; /* a fresh one: it takes over the stack, and nothing is switched */
         t->stack = stack;
         t->sp = stack;
-        w->own.current = t;
+        sni_store_rel(&w->own.current, t); /* as in sni_switch */
     }
 }
 
@@ -365,6 +390,7 @@ _Noreturn void sn_fail(int code, const char *why)
     struct sni_task *t = w->own.current;
     sni_check(code < 0, "sn_fail with %d, which is no error", code);
     sni_check(!t->failing, "sn_fail inside a cleanup: %s", why ? why : "");
+    sni_check(!t->blocking, "sn_fail inside sn_blocking: %s", why ? why : "");
     t->failing = true;
     while (t->cleanups) {
         sn_cleanup *c = t->cleanups;
@@ -419,11 +445,15 @@ static void commit_requeue(void *arg)
 {
     struct sni_worker *w = sni_self();
 
+    struct sni_task *t = arg;
+
+    if (sni_unlikely(t->wait.kind != SNI_WAIT_TASK))
+        sni_ready_far(&t->wait);
     /* Behind everybody: if there are more tasks than the ring holds, their queue is the inject queue. */
-    if (sni_unlikely(sni_load_rlx(&w->own.rt->inject.n) != 0))
-        sni_inject(w->own.rt, arg);
+    else if (sni_unlikely(sni_load_rlx(&w->own.rt->inject.n) != 0))
+        sni_inject(w->own.rt, t);
     else
-        sni_ring_add(w, arg);
+        sni_ring_add(w, t);
 }
 
 void sn_yield(void)
@@ -436,7 +466,7 @@ void sn_yield(void)
     }
     struct sni_task *me = w->own.current;
     struct sni_task *next = sni_pick(w);
-    if (next == &w->own.idle && sni_load_rlx(&w->run.tick) % SNI_TICKS != 0)
+    if (next == &w->own.idle && sni_load_rlx(&w->run.tick) % SNI_TICKS != 0 && sni_load_rlx(&w->own.flags) == 0)
         return;
     sni_switch(w, me, next, commit_requeue, me);
 }

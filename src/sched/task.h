@@ -23,12 +23,19 @@ struct sni_task {
     sn_cleanup *cleanups; /* (o) newest first */
     size_t copy_size;     /* (c) size of the block at arg that ends with the task; 0: none */
     void *san;            /* (o) what a sanitizer keeps for a stack that does not run */
+    struct sni_worker *home; /* (o) pinned: its worker, once it has run */
     bool failing;         /* (o) inside sn_fail */
+    bool blocking;        /* (o) inside sn_blocking */
 };
 
 _Static_assert(sizeof(struct sni_task) == 256, "a parked task is to cost little more than its stack's page");
 
 #define sni_task_of(w) sni_container((w), struct sni_task, wait)
+
+static inline bool sni_wait_is_task(const struct sni_wait *wait)
+{
+    return wait->kind != SNI_WAIT_THREAD;
+}
 
 /* Counts the end of a task in its group, with its result. The group may be gone when this returns. */
 void sni_group_leave(sn_group *group, int code, const char *why);
@@ -64,5 +71,8 @@ void sni_task_each(struct sni_rt *rt, void (*fn)(struct sni_task *task, void *ar
 
 void sni_tasks_destroy(struct sni_rt *rt);
 void sni_tasks_trim(struct sni_rt *rt);
+
+/* The worker rests: the records it has at hand are everybody's. */
+void sni_tasks_give_back(struct sni_worker *w);
 
 #endif

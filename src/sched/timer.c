@@ -64,7 +64,7 @@ static void take_out(struct sni_timers *h, struct sni_timer *t)
 int sni_timer_reserve(struct sni_rt *rt, struct sni_timers **out)
 {
     struct sni_worker *w = sni_self();
-    struct sni_timers *h = w && w->own.rt == rt ? &w->timers : &rt->workers[0].timers;
+    struct sni_timers *h = w && w->own.rt == rt ? &w->timers : &rt->workers[0].timers; /* which worker's does not matter much: all fire them */
     int r = 0;
 
     sni_spin_lock(&h->lock);
@@ -107,8 +107,8 @@ void sni_timer_add(struct sni_timers *h, struct sni_timer *t)
     bool first = h->slots[0].timer == t;
     publish_first(h);
     sni_spin_unlock(&h->lock);
-    if (first && owner != self && !sni_worker_kick(owner->own.rt, owner))
-        sni_wake_searcher(owner->own.rt); /* the owner is awake, perhaps for long: a sleeper keeps the time */
+    if (first && owner != self)
+        sni_wake_keeper(owner->own.rt);
 }
 
 /* Between contexts' timers that outlive their runtime and the heaps that do not: held while such a heap goes, and by
@@ -119,7 +119,7 @@ static bool is_ours(const struct sni_timers *h)
 {
     struct sni_worker *w = sni_self();
 
-    return w && (uintptr_t)h - (uintptr_t)w->own.rt->workers < w->own.rt->nworkers * sizeof *w;
+    return w && (uintptr_t)h - (uintptr_t)w->own.rt->workers < (size_t)w->own.rt->capacity * sizeof *w;
 }
 
 static bool del(struct sni_timer *t, struct sni_timers *h)

@@ -26,7 +26,8 @@ struct sni_reason {
     void (*describe)(const void *object, char *buf, size_t size);   /* says more; NULL: nothing to say */
 };
 
-enum { SNI_WAIT_TASK, SNI_WAIT_THREAD };
+/* PINNED: a task that only one worker can run. HOG: one that computed for long when it ran last. Both are queued apart. */
+enum { SNI_WAIT_TASK, SNI_WAIT_THREAD, SNI_WAIT_PINNED, SNI_WAIT_HOG };
 
 /* A place in a context's list of waiters: in a wait, for the context of its call, or in a select's case. */
 struct sni_ctx_node {
@@ -40,7 +41,7 @@ struct sni_ctx_node {
 struct sni_wait {
     uint64_t seq;        /* (a) */
     int32_t result;      /* (k) */
-    uint32_t kind;       /* (c) */
+    uint32_t kind;       /* (o) changes between TASK and HOG only */
     struct sni_wait *next; /* (k) link in the claimer's list, then in a run queue */
     sn_ctx *ctx;         /* (o) the task's own context */
     sn_ctx *joined;      /* (o) the context in whose list `node` is, with a reference; NULL: none */

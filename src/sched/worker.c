@@ -13,8 +13,8 @@
  * of tasks that talk to each other stay on one worker; work that takes time spreads.
  *
  * No work is lost between a push and a worker going to sleep: what is in a ring or deque is run by its owner; the inject
- * queue has no owner, and there both sides are sequentially consistent (see sni_inject and sni_go_to_sleep). An owner may be
- * busy for long: so while any worker is awake, one of the sleepers is the watcher, which looks every WATCH_NS. */
+ * queue has no owner, and there both sides are sequentially consistent (see idle.c). An owner may be busy for long: so while
+ * any worker is awake, the monitor looks now and then who fell behind (see monitor.c). */
 #include "base/rng.h"
 #include "sched/alloc.h"
 #include "sched/idle.h"
@@ -61,7 +61,7 @@ static void fire_timers(struct sni_rt *rt)
     if (sni_first_timer(rt) == INT64_MAX && sni_load_rlx(&rt->trim_at) == 0)
         return;
     now = sn_now();
-    for (int i = 0; i < rt->nworkers; i++)
+    for (int i = 0; i < sni_started(rt); i++)
         sni_timers_fire(&rt->workers[i].timers, now);
 }
 
@@ -86,11 +86,6 @@ static void trim(struct sni_rt *rt)
 
 /* --- searching --- */
 
-static uint32_t backlog(const struct sni_worker *v)
-{
-    return sni_load_acq(&v->run.tail) - sni_load_acq(&v->run.head) + (uint32_t)sni_deque_len(&v->fresh); /* a guess */
-}
-
 /* Takes up to half of what is in v's ring; returns one, the others go to our ring. */
 static struct sni_task *steal_ring(struct sni_worker *w, struct sni_worker *v)
 {
@@ -107,13 +102,13 @@ static struct sni_task *steal_ring(struct sni_worker *w, struct sni_worker *v)
 static struct sni_task *steal_round(struct sni_worker *w)
 {
     struct sni_rt *rt = w->own.rt;
-    uint32_t start = sni_rng_below(&w->own.rng, (uint32_t)rt->nworkers);
+    uint32_t n = (uint32_t)sni_started(rt), start = sni_rng_below(&w->own.rng, n);
 
-    for (int i = 0; i < rt->nworkers; i++) {
-        struct sni_worker *v = &rt->workers[(start + (uint32_t)i) % (uint32_t)rt->nworkers];
+    for (uint32_t i = 0; i < n; i++) {
+        struct sni_worker *v = &rt->workers[(start + i) % n];
         uint32_t waiting, tick;
         struct sni_task *t;
-        if (v == w || (waiting = backlog(v)) == 0)
+        if (v == w || (waiting = sni_backlog(v)) == 0)
             continue;
         tick = sni_load_rlx(&v->run.tick);
         uint32_t done = tick - sni_load_rlx(&v->seen_tick);
@@ -128,7 +123,7 @@ static struct sni_task *steal_round(struct sni_worker *w)
 
 static void sample_ticks(struct sni_rt *rt)
 {
-    for (int i = 0; i < rt->nworkers; i++)
+    for (int i = 0; i < sni_started(rt); i++)
         sni_store_rlx(&rt->workers[i].seen_tick, sni_load_rlx(&rt->workers[i].run.tick));
 }
 
@@ -144,11 +139,23 @@ static void tick(struct sni_worker *w)
     trim(rt);
 }
 
+/* Out of the LIFO slot, whoever's turn it is. */
+static struct sni_task *empty_lifo(struct sni_worker *w)
+{
+    sni_lifo_open(w);
+    if (sni_unlikely(sni_load_rlx(&w->own.flags) & SNI_STUCK))
+        sni_worker_back(w); /* marked in its loop, where the system did not let it run */
+    struct sni_task *t = w->own.lifo;
+    w->own.lifo = NULL;
+    sni_lifo_close(w);
+    return t;
+}
+
 static struct sni_task *local(struct sni_worker *w)
 {
     struct sni_task *t = sni_pick(w);
 
-    return t != &w->own.idle ? t : (t = w->own.lifo) ? (w->own.lifo = NULL, t) : sni_ring_take(w);
+    return t != &w->own.idle ? t : (t = empty_lifo(w)) ? t : sni_ring_take(w);
 }
 
 static struct sni_task *search_once(struct sni_worker *w)
@@ -156,7 +163,7 @@ static struct sni_task *search_once(struct sni_worker *w)
     struct sni_task *t;
 
     tick(w);
-    return (t = local(w)) || (t = sni_take_injected(w)) ? t : NULL;
+    return (t = sni_take_pinned(w)) || (t = local(w)) || (t = sni_take_injected(w)) || (t = sni_take_hog(w)) ? t : NULL;
 }
 
 /* Looks for SEARCH_NS, with naps. Gives up at once if others search already, or there is nobody to steal from. */
@@ -165,7 +172,7 @@ static struct sni_task *search_long(struct sni_worker *w)
     struct sni_rt *rt = w->own.rt;
     struct sni_task *t = NULL;
     int64_t end = 0;
-    bool only = sni_load_seq(&rt->idle.searching) == 1 && rt->nworkers > 1;
+    bool only = sni_load_seq(&rt->idle.searching) == 1 && sni_started(rt) > 1;
 
     sample_ticks(rt);
     for (int i = 0; only && i < SPINS && !t; i++) {
@@ -177,7 +184,7 @@ static struct sni_task *search_long(struct sni_worker *w)
         int64_t now = sn_now();
         if (end == 0)
             end = now + SEARCH_NS;
-        if (now >= end || sni_load_seq(&rt->idle.sleeping) == (uint32_t)rt->nworkers - 1)
+        if (now >= end || sni_is_alone(rt))
             break;
         uint32_t nap = SNI_AWAKE;
         (void)sni_os_futex_wait(&nap, nap, sni_os_clock() + NAP_NS);
@@ -191,29 +198,41 @@ static void leave_search(struct sni_worker *w)
     struct sni_rt *rt = w->own.rt;
 
     sni_stop_searching(rt);
-    if (sni_load_seq(&rt->idle.sleeping) != 0 &&
-        (sni_load_seq(&rt->idle.watching) == 0 || backlog(w) != 0 || sni_load_seq(&rt->inject.n) != 0) &&
+    if (sni_load_seq(&rt->idle.wanted) != 0 &&
+        (sni_load_seq(&rt->idle.kept) == INT64_MIN || sni_backlog(w) != 0 || sni_load_seq(&rt->inject.n) != 0 ||
+         sni_hogs_wanted(rt)) &&
         sni_load_seq(&rt->idle.searching) == 0)
         sni_wake_searcher(rt);
 }
 
-/* Looks for work until there is some (NULL: the runtime stops). A watcher whose time has come looks once and goes back to
- * sleep: its last look was long enough ago to see who fell behind. */
+/* There are enough others: they get what this one has. Its timers stay where they are, since all look at them. */
+static void give_away(struct sni_worker *w)
+{
+    struct sni_rt *rt = w->own.rt;
+    struct sni_task *t;
+
+    if ((t = empty_lifo(w)) != NULL)
+        sni_inject(rt, t);
+    while ((t = sni_ring_take(w)) != NULL)
+        sni_inject(rt, t);
+    while (sni_deque_len(&w->fresh) > 0)
+        if ((t = sni_deque_steal(&w->fresh)) != NULL) /* the oldest first */
+            sni_inject(rt, t);
+    sni_stacks_give_back(w);
+    sni_tasks_give_back(w);
+}
+
+/* Looks for work until there is some (NULL: the runtime stops). */
 static struct sni_task *search(struct sni_worker *w)
 {
     struct sni_rt *rt = w->own.rt;
     struct sni_task *t = NULL;
 
-    sni_spin_lock(&rt->idle.lock);
-    sni_store_seq(&rt->idle.searching, rt->idle.searching + 1);
-    sni_spin_unlock(&rt->idle.lock);
-    t = search_long(w);
-    while (!t && !sni_load_acq(&rt->stopping)) {
-        bool watched = sni_go_to_sleep(w);
-        if (watched)
-            t = (t = search_once(w)) ? t : steal_round(w);
-        else
-            t = search_long(w);
+    sni_start_searching(rt);
+    while (!(t = sni_is_surplus(w) ? NULL : search_long(w)) && !sni_load_acq(&rt->stopping)) {
+        if (sni_is_surplus(w))
+            give_away(w);
+        sni_go_to_sleep(w);
     }
     leave_search(w);
     return t;
@@ -221,27 +240,63 @@ static struct sni_task *search(struct sni_worker *w)
 
 /* --- the loop --- */
 
+/* What comes before the worker's own: pinned tasks, which nobody else can run, and in turns the inject queue and the
+ * oldest fresh task, so that neither starves and a task that yields is not the next to run. */
+static struct sni_task *take_patient(struct sni_worker *w, uint32_t round)
+{
+    struct sni_task *t = round % 4 == 0 ? NULL : sni_take_pinned(w);
+
+    if (t || (t = sni_take_hog(w)))
+        return t;
+    if (round % 2 == 0)
+        return (t = sni_take_injected(w)) ? t : sni_deque_steal(&w->fresh);
+    return (t = sni_deque_steal(&w->fresh)) ? t : sni_take_injected(w);
+}
+
 void sni_worker_run(struct sni_worker *w)
 {
     struct sni_rt *rt = w->own.rt;
     uint32_t round = 0;
 
     sni_tls_self = w;
+    sni_store_rlx(&w->thread_id, (uint32_t)sni_os_thread_id());
     w->altstack = sni_os_altstack_set();
     sni_san_thread(w);
     while (!sni_load_acq(&rt->stopping)) { /* pairs with the release in end_main */
         struct sni_task *t = NULL;
-        tick(w);
-        /* Neither the inject queue nor the oldest fresh task starves, and a task that yields is not the next to run. */
-        if (++round % 2 == 0)
-            t = (t = sni_take_injected(w)) ? t : sni_deque_steal(&w->fresh);
-        else
-            t = (t = sni_deque_steal(&w->fresh)) ? t : sni_take_injected(w);
-        if (!t && !(t = local(w)) && !(t = search(w)))
+        if (sni_unlikely(sni_load_rlx(&w->own.flags) != 0))
+            sni_worker_back(w);
+        if (sni_likely(!sni_is_surplus(w))) {
+            tick(w);
+            if (!(t = take_patient(w, ++round)))
+                t = local(w);
+        }
+        if (!t && !(t = search(w)))
             break;
         sni_switch(w, &w->own.idle, t, sni_no_commit, NULL);
     }
     sni_os_altstack_drop(w->altstack);
     sni_tls_self = NULL;
-    sni_store_rel(&w->exited, 1u); /* pairs with the acquire in stop_workers */
+    sni_store_rel(&w->exited, 1u); /* pairs with the acquire in join_workers */
+}
+
+static void *worker_thread(void *arg)
+{
+    sni_worker_run(arg);
+    return NULL;
+}
+
+int sni_worker_start(struct sni_worker *w)
+{
+    struct sni_rt *rt = w->own.rt;
+    char name[16] = "sennit-000";
+    int r;
+
+    for (uint32_t i = 9, id = w->own.id; id > 0; id /= 10)
+        name[i--] = (char)('0' + id % 10);
+    sni_count_started(rt); /* before it can go to sleep */
+    if ((r = sni_os_thread_start(&w->thread, worker_thread, w, name)) < 0)
+        sni_count_refused(rt);
+    w->has_thread = r == 0;
+    return r;
 }

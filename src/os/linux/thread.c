@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -55,22 +56,43 @@ int sni_os_cpu_count(void)
     return n > 0 ? n : 1;
 }
 
-int sni_os_thread_count(void)
+/* The text of /proc/.../stat from its third field on, which is after the name in brackets; NULL: there is none. */
+static char *read_stat(const char *path, char *text, size_t size)
 {
-    /* The kernel's own count. A listing of /proc/self/task may miss threads while others exit. */
-    char text[1024], *p;
-    int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
 
     if (fd >= 0)
         (void)close(fd);
     if (n <= 0)
-        return -ENOSYS;
+        return NULL;
     text[n] = '\0';
-    p = strrchr(text, ')'); /* the name may contain anything; what follows is field 3 */
-    for (int field = 2; p && field < 20; field++)
-        p = strchr(p + 1, ' ');
-    return p ? atoi(p + 1) : -ENOSYS;
+    char *end = strrchr(text, ')'); /* the name may contain anything */
+    return end && end[1] ? end + 2 : NULL;
+}
+
+int sni_os_thread_count(void)
+{
+    /* The kernel's own count. A listing of /proc/self/task may miss threads while others exit. */
+    char text[1024], *p = read_stat("/proc/self/stat", text, sizeof text);
+
+    for (int field = 3; p && field < 20; field++)
+        p = (p = strchr(p, ' ')) ? p + 1 : NULL;
+    return p ? atoi(p) : -ENOSYS;
+}
+
+int sni_os_thread_id(void)
+{
+    return (int)syscall(SYS_gettid);
+}
+
+bool sni_os_thread_computes(int id)
+{
+    char path[64], text[1024];
+
+    (void)snprintf(path, sizeof path, "/proc/self/task/%d/stat", id);
+    char *state = read_stat(path, text, sizeof text);
+    return !state || *state == 'R'; /* if it cannot be known, the more careful answer */
 }
 
 void sni_os_yield(void)
