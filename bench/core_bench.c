@@ -186,18 +186,6 @@ static double select_ready(sn_ctx *ctx, long n)
     return ns;
 }
 
-static double mutex(sn_ctx *ctx, long n)
-{
-    sn_mutex m = { { 0 } };
-    int64_t begin = sn_now();
-    (void)ctx;
-    for (long i = 0; i < n; i++) {
-        sn_mutex_lock(&m);
-        sn_mutex_unlock(&m);
-    }
-    return since(begin);
-}
-
 int main(void)
 {
     bench_run("spawn_join", spawn_join, 1000000);
@@ -208,6 +196,5 @@ int main(void)
     bench_run("threadring", threadring, 2000000);
     bench_run("select_ready", select_ready, 1000000);
     bench_run("now", now, 4000000);
-    bench_run("mutex", mutex, 4000000);
     return 0;
 }

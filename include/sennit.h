@@ -14,17 +14,22 @@
 #define SENNIT_H
 
 #include <sennit/chan.h>
+#include <sennit/cond.h>
 #include <sennit/ctx.h>
 #include <sennit/decl.h>
 #include <sennit/error.h>
 #include <sennit/fd.h>
 #include <sennit/group.h>
 #include <sennit/mutex.h>
+#include <sennit/once.h>
 #include <sennit/process.h>
 #include <sennit/run.h>
+#include <sennit/rwmutex.h>
 #include <sennit/select.h>
+#include <sennit/sem.h>
 #include <sennit/signal.h>
 #include <sennit/task.h>
 #include <sennit/time.h>
+#include <sennit/waitgroup.h>
 
 #endif

@@ -41,7 +41,7 @@ SN_API int sn_task_alive(sn_task task);
 SN_API void sn_yield(void);
 
 /* Calls fn(ctx, arg), which may hold up its thread: a system call that blocks, a library, a long computation. Other tasks
- * go on meanwhile, on other threads (sn_run_opts.spares). Costs some 50 ns if there are none to run. Returns what fn
+ * go on meanwhile, on other threads (sn_run_opts.spares). Costs some 80 ns if there are none to run. Returns what fn
  * does; or ctx's error, without calling it. fn may call whatever a task may but sn_fail, which panics in it. In a plain
  * thread it just calls fn.
  *

@@ -17,7 +17,7 @@
  *
  * That the word holds the queue is from nsync and abseil; a table of queues by address (parking lots) would be one more
  * thing that is process-wide. */
-#include "sennit/mutex.h"
+#include "sync/mutex.h"
 
 #include "sched/park.h"
 #include "sennit/error.h"
@@ -66,7 +66,7 @@ static void describe(const void *object, char *buf, size_t size)
     uint64_t word = sni_load_rlx(word_of(object));
     struct sni_wait *holder = word & QUEUED ? node_of(word)->holder : wait_of(word);
 
-    if (!holder || holder->kind != SNI_WAIT_TASK)
+    if (!holder || !sni_wait_is_task(holder))
         (void)snprintf(buf, size, "held by a plain thread");
     else
         (void)snprintf(buf, size, "held by task %u", sni_task_of(holder)->index + 1);
@@ -235,9 +235,9 @@ static uint64_t hand_over(uint64_t w, struct sni_wait **next)
     return *next ? held_by(*next) : 0;
 }
 
-void sn_mutex_unlock(sn_mutex *m)
+static sni_inline void unlock(sn_mutex *m, struct sni_wait *self)
 {
-    struct sni_wait *self = self_or_panic(), *next;
+    struct sni_wait *next;
     uint64_t *word = word_of(m), w = held_by(self);
 
     if (sni_likely(sni_cas_acqrel(word, &w, (uint64_t)0))) /* release: pairs with the acquire in lock_fast */
@@ -255,6 +255,16 @@ void sn_mutex_unlock(sn_mutex *m)
     give_queue(word, w);
     if (next)
         sni_ready(next);
+}
+
+void sn_mutex_unlock(sn_mutex *m)
+{
+    unlock(m, self_or_panic());
+}
+
+void sni_mutex_unlock_for(sn_mutex *m, struct sni_wait *holder)
+{
+    unlock(m, holder);
 }
 
 bool sn_mutex_held(const sn_mutex *m)

@@ -1,0 +1,166 @@
+/* What tasks wait on, when nobody has to wait; and, beside them, what the processor takes for as many locked operations. */
+#include "harness.h"
+
+static double locked_pair(sn_ctx *ctx, long n)
+{
+    long word = 0;
+    int64_t begin = sn_now();
+    (void)ctx;
+    for (long i = 0; i < n; i++) {
+        long expected = 0;
+        (void)__atomic_compare_exchange_n(&word, &expected, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+        expected = 1;
+        (void)__atomic_compare_exchange_n(&word, &expected, 0, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+    }
+    return since(begin);
+}
+
+static double mutex(sn_ctx *ctx, long n)
+{
+    sn_mutex m = { { 0 } };
+    int64_t begin = sn_now();
+    (void)ctx;
+    for (long i = 0; i < n; i++) {
+        sn_mutex_lock(&m);
+        sn_mutex_unlock(&m);
+    }
+    return since(begin);
+}
+
+static double rwmutex_write(sn_ctx *ctx, long n)
+{
+    sn_rwmutex m = { { 0 } };
+    int64_t begin = sn_now();
+    (void)ctx;
+    for (long i = 0; i < n; i++) {
+        sn_rwmutex_lock(&m);
+        sn_rwmutex_unlock(&m);
+    }
+    return since(begin);
+}
+
+static double rwmutex_read(sn_ctx *ctx, long n)
+{
+    sn_rwmutex m = { { 0 } };
+    int64_t begin = sn_now();
+    (void)ctx;
+    for (long i = 0; i < n; i++) {
+        sn_rwmutex_rlock(&m);
+        sn_rwmutex_runlock(&m);
+    }
+    return since(begin);
+}
+
+static void nothing(void *arg)
+{
+    (void)arg;
+}
+
+static double once(sn_ctx *ctx, long n)
+{
+    static sn_once o;
+    int64_t begin = sn_now();
+    (void)ctx;
+    for (long i = 0; i < n; i++)
+        sn_once_do(&o, nothing, NULL);
+    return since(begin);
+}
+
+static double waitgroup(sn_ctx *ctx, long n)
+{
+    sn_waitgroup wg = { { 0 } };
+    int64_t begin = sn_now();
+    for (long i = 0; i < n; i++) {
+        sn_waitgroup_add(&wg, 1);
+        sn_waitgroup_done(&wg);
+    }
+    double ns = since(begin);
+    must(sn_waitgroup_wait_ctx(ctx, &wg));
+    return ns;
+}
+
+static double sem(sn_ctx *ctx, long n)
+{
+    sn_sem s = SN_SEM_INIT(4);
+    int64_t begin = sn_now();
+    for (long i = 0; i < n; i++) {
+        must(sn_sem_acquire(ctx, &s, 1));
+        sn_sem_release(&s, 1);
+    }
+    return since(begin);
+}
+
+static double ctx_create_cancel(sn_ctx *ctx, long n)
+{
+    int64_t begin = sn_now();
+    for (long i = 0; i < n; i++) {
+        sn_ctx *child;
+        must(sn_ctx_with_cancel(&child, ctx));
+        sn_ctx_free(child);
+    }
+    return since(begin);
+}
+
+typedef sn_chan_of(long) long_chan;
+
+static double receive(sn_ctx *ctx, long n)
+{
+    long_chan c;
+    long v = 0;
+    must(sn_chan_make(&c, 8));
+    int64_t begin = sn_now();
+    for (long i = 0; i < n; i++) {
+        must(sn_chan_send(sn_background(), c, &i));
+        must(sn_chan_recv(ctx, c, &v));
+    }
+    double ns = since(begin);
+    sn_chan_free(c);
+    return ns;
+}
+
+/* A send and a receive; the receive under the background, or under a context that can be cancelled. */
+static double receive_plain(sn_ctx *ctx, long n)
+{
+    (void)ctx;
+    return receive(sn_background(), n);
+}
+
+static double receive_cancellable(sn_ctx *ctx, long n)
+{
+    sn_ctx *child;
+    must(sn_ctx_with_cancel(&child, ctx));
+    double ns = receive(child, n);
+    sn_ctx_free(child);
+    return ns;
+}
+
+static int returns_zero(sn_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    (void)arg;
+    return 0;
+}
+
+static double blocking(sn_ctx *ctx, long n)
+{
+    int64_t begin = sn_now();
+    for (long i = 0; i < n; i++)
+        must(sn_blocking(ctx, returns_zero, NULL));
+    return since(begin);
+}
+
+int main(void)
+{
+    bench_run("locked_pair", locked_pair, 4000000);
+    bench_run("mutex", mutex, 4000000);
+    bench_run("rwmutex_write", rwmutex_write, 4000000);
+    bench_run("rwmutex_read", rwmutex_read, 4000000);
+    bench_run("once", once, 20000000);
+    bench_run("waitgroup", waitgroup, 4000000);
+    bench_run("sem", sem, 4000000);
+    bench_run("ctx_create_cancel", ctx_create_cancel, 2000000);
+    bench_run("receive_plain", receive_plain, 4000000);
+    bench_run("receive_cancellable", receive_cancellable, 4000000);
+    bench_run("blocking", blocking, 1000000);
+    return 0;
+}
