@@ -36,11 +36,23 @@ SN_MUST SN_API int sn_ctx_with_timeout(sn_ctx **out, sn_ctx *parent, int64_t ns)
  * not own `value`; it must live as long as the context. SN_ENOMEM. */
 SN_MUST SN_API int sn_ctx_with_value(sn_ctx **out, sn_ctx *parent, const void *key, const void *value);
 
+/* A context with the values of `parent`, which does not end with it and has no deadline: for what must be finished after
+ * a request was cancelled. It ends by sn_ctx_cancel and sn_ctx_free, like any other. SN_ENOMEM. */
+SN_MUST SN_API int sn_ctx_without_cancel(sn_ctx **out, sn_ctx *parent);
+
+/* A context that ends as soon as one of the n parents does, with the same error and cause, at the earliest of their
+ * deadlines. A value is that of the first parent that has one. No task is needed for it. SN_ENOMEM; SN_EINVAL for n = 0. */
+SN_MUST SN_API int sn_ctx_merge(sn_ctx **out, sn_ctx *const *parents, size_t n);
+
 /* Ends the context with SN_ECANCELED and the same cause. Idempotent, never blocks. */
 SN_API void sn_ctx_cancel(sn_ctx *ctx);
 
 /* Ends the context with SN_ECANCELED and `cause`, a negative error that sn_ctx_cause will return. */
 SN_API void sn_ctx_cancel_cause(sn_ctx *ctx, int cause);
+
+/* The same, saying more: `why`, a static string or NULL, which sn_ctx_why will return; and the context whose end is the
+ * reason, or NULL, of which the chain of causes goes on. */
+SN_API void sn_ctx_cancel_because(sn_ctx *ctx, int cause, const char *why, sn_ctx *because);
 
 /* 0 while the context is live, then SN_ECANCELED or SN_ETIMEDOUT for ever. */
 SN_API int sn_ctx_err(sn_ctx *ctx);
@@ -48,6 +60,19 @@ SN_API int sn_ctx_err(sn_ctx *ctx);
 /* 0 while the context is live, then why it ended: what was passed to sn_ctx_cancel_cause here or above, the first
  * error of a group, SN_ECANCELED or SN_ETIMEDOUT. */
 SN_API int sn_ctx_cause(sn_ctx *ctx);
+
+/* What was said with the cause: sn_ctx_cancel_because's `why`, or that of the sn_fail that ended a task of the group; NULL
+ * while the context is live, or if nothing was. */
+SN_API const char *sn_ctx_why(sn_ctx *ctx);
+
+/* The chain of causes: the context whose end ended this one, a parent or what sn_ctx_cancel_because named; NULL while it is
+ * live, or if it ended by itself. It lives as long as ctx. */
+SN_API sn_ctx *sn_ctx_because(sn_ctx *ctx);
+
+/* Writes the chain as one line, "broken pipe (peer gone); because: deadline exceeded", for a log. A link that says nothing
+ * new is left out; a live context gives "". Returns the length that it has, as snprintf: what does not fit into `size` is
+ * cut off. */
+SN_API size_t sn_ctx_explain(sn_ctx *ctx, char *buf, size_t size);
 
 /* The moment (of sn_now) at which the context will end at the latest; SN_FOREVER without a deadline. */
 SN_API int64_t sn_ctx_deadline(sn_ctx *ctx);
@@ -57,6 +82,20 @@ SN_API const void *sn_ctx_value(sn_ctx *ctx, const void *key);
 
 /* Blocks until the context has ended and returns its error. On sn_background() it waits for ever. */
 SN_API int sn_ctx_wait(sn_ctx *ctx);
+
+/* A function to call when a context has ended. */
+typedef struct sn_ctx_callback sn_ctx_callback;
+
+/* When ctx has ended (at once if it has already), fn(ctx, arg) is started as a task, under the runtime's root context; its
+ * result is dropped. If then there is no memory for a task, or the runtime has ended, whoever ends the context calls fn
+ * itself. If `out` is not NULL it gets a handle, which must be given back once by sn_ctx_callback_stop.
+ * SN_ENOMEM; SN_ENOTRUNNING without a runtime. */
+#define sn_ctx_after(out, ctx, fn, arg) sn_ctx_after_at((out), (ctx), (fn), (arg), SN_SITE(#fn))
+SN_MUST SN_API int sn_ctx_after_at(sn_ctx_callback **out, sn_ctx *ctx, sn_fn *fn, void *arg, const char *site);
+
+/* True: fn was not started, and will not be. False: it has been, and may still run. Gives the handle back in either case.
+ * Never waits; accepts NULL. */
+SN_API bool sn_ctx_callback_stop(sn_ctx_callback *callback);
 
 /* Takes another reference and returns ctx. */
 SN_API sn_ctx *sn_ctx_retain(sn_ctx *ctx);

@@ -3,8 +3,12 @@
 #include "sched/alloc.h"
 #include "sched/park.h"
 #include "sennit/error.h"
+#include "sennit/task.h"
 
-#include <string.h>
+#include <stdio.h>
+
+static const struct sni_ctx_reason timed_out = { SN_ETIMEDOUT, SN_ETIMEDOUT, NULL, NULL };
+static const struct sni_ctx_reason cancelled = { SN_ECANCELED, SN_ECANCELED, NULL, NULL };
 
 enum { KEPT = 64 }; /* records a worker keeps at hand: enough for nested groups in a loop */
 
@@ -71,10 +75,14 @@ static sn_ctx *new_record(sn_ctx *parent)
         return NULL;
     ctx->state = SNI_CTX_LIVE;
     ctx->cause = 0;
+    ctx->why = NULL;
+    ctx->because = NULL;
     ctx->refs = 1;
-    ctx->in_parent = false;
     ctx->owns_parent = false;
-    ctx->parent = parent;
+    ctx->up = (struct sni_ctx_up){ .child = ctx, .parent = parent };
+    ctx->more = NULL;
+    ctx->nmore = 0;
+    ctx->fn = NULL;
     sni_list_init(&ctx->children);
     sni_list_init(&ctx->waiters);
     ctx->key = ctx->value = NULL;
@@ -109,21 +117,45 @@ static bool drop(sn_ctx *ctx)
     return sni_sub_acqrel(&ctx->refs, 1u) == 1;
 }
 
+/* Its last reference has gone: out of the parent's list. Returns the parent if that was its last reference too. */
+static sn_ctx *let_go(struct sni_ctx_up *up)
+{
+    sn_ctx *parent = up->parent;
+
+    if (parent->endless)
+        return NULL;
+    sni_spin_lock(&parent->lock);
+    if (up->listed)
+        sni_list_remove(&up->link);
+    sni_spin_unlock(&parent->lock);
+    return drop(parent) ? parent : NULL;
+}
+
+/* Iterative: a chain of parents may be long. */
 static void release(sn_ctx *ctx)
 {
-    /* Iterative: a chain of parents may be long. */
-    while (ctx && !ctx->endless && drop(ctx)) {
-        sn_ctx *parent = ctx->parent;
-        bool owned = ctx->owns_parent;
+    sn_ctx *dead = NULL, *parent;
+
+    if (!ctx || ctx->endless || !drop(ctx))
+        return;
+    for (ctx->next = NULL; ctx; ctx = dead) {
+        dead = ctx->next;
         sni_assert(sni_list_empty(&ctx->children) && sni_list_empty(&ctx->waiters));
-        if (owned && !parent->endless) {
-            sni_spin_lock(&parent->lock);
-            if (ctx->in_parent)
-                sni_list_remove(&ctx->sibling);
-            sni_spin_unlock(&parent->lock);
+        if (ctx->owns_parent && (parent = let_go(&ctx->up))) {
+            parent->next = dead;
+            dead = parent;
         }
+        for (uint32_t i = 0; i < ctx->nmore; i++)
+            if ((parent = let_go(&ctx->more[i]))) {
+                parent->next = dead;
+                dead = parent;
+            }
+        if (ctx->because && !ctx->because->endless && drop(ctx->because)) {
+            ctx->because->next = dead;
+            dead = ctx->because;
+        }
+        sni_free(ctx->more, ctx->nmore * sizeof *ctx->more);
         give_record(ctx);
-        ctx = owned ? parent : NULL;
     }
 }
 
@@ -134,7 +166,7 @@ static bool leave_lazy(sn_ctx *ctx)
 {
     if (sni_load_rlx(&ctx->state) != SNI_CTX_LAZY)
         return false;
-    retain(ctx->parent);
+    retain(ctx->up.parent);
     ctx->owns_parent = true;
     sni_store_rel(&ctx->state, SNI_CTX_LIVE); /* pairs with sni_ctx_check: who sees it live sees owns_parent */
     return true;
@@ -157,36 +189,57 @@ static bool claim_waiters(sn_ctx *ctx, int err, struct sni_wakes *wakes)
     return unsure;
 }
 
-/* Ends one context: claims its waiters into `wakes`, moves its children, retained, to `work`, by the link that was in its
- * own list: once out of it, that is nobody else's. */
-static void end_one(sn_ctx *ctx, int err, int cause, struct sni_wakes *wakes, struct sni_link *work)
+/* Ends one context: claims its waiters into `wakes`, moves its children, retained, to `work`, by the links that were in its
+ * own list: once out of it, those are nobody else's. False: it had ended before. */
+static bool end_one(sn_ctx *ctx, const struct sni_ctx_reason *reason, struct sni_wakes *wakes, struct sni_link *work)
 {
     sni_spin_lock(&ctx->lock);
     if (sni_load_rlx(&ctx->state) < 0) {
         sni_spin_unlock(&ctx->lock);
-        return;
+        return false;
     }
     (void)leave_lazy(ctx); /* from now on it is looked at like any other: it keeps its parent's memory */
-    ctx->cause = cause;
-    sni_store_rel(&ctx->state, err); /* pairs with the acquires in sni_ctx_check and sni_ctx_arm: cause is set */
-    if (claim_waiters(ctx, err, wakes)) {
+    ctx->cause = reason->cause;
+    ctx->why = reason->why;
+    if (reason->because) {
+        retain(reason->because);
+        ctx->because = reason->because;
+    }
+    sni_store_rel(&ctx->state, reason->err); /* pairs with the acquires in sni_ctx_check and sni_ctx_arm: cause is set */
+    if (claim_waiters(ctx, reason->err, wakes)) {
         /* Who armed and did not see our error is seen now: pairs with sni_ctx_arm. Who joins the list later takes our lock
          * before, and sees it. */
         sni_fence_heavy();
-        (void)claim_waiters(ctx, err, wakes);
+        (void)claim_waiters(ctx, reason->err, wakes);
     }
     while (!sni_list_empty(&ctx->children)) {
-        sn_ctx *child = sni_container(ctx->children.next, sn_ctx, sibling);
-        sni_list_remove(&child->sibling);
-        child->in_parent = false;
-        if (try_retain(child)) /* fails for one whose last reference is just going: nobody can be waiting on it */
-            sni_list_append(work, &child->sibling);
+        struct sni_ctx_up *up = sni_container(ctx->children.next, struct sni_ctx_up, link);
+        sni_list_remove(&up->link);
+        up->listed = false;
+        if (try_retain(up->child)) /* fails for one whose last reference is just going: nobody can be waiting on it */
+            sni_list_append(work, &up->link);
     }
     sni_spin_unlock(&ctx->lock);
+    return true;
 }
 
-void sni_ctx_end(sn_ctx *ctx, int err, int cause)
+/* Starts the tasks of callbacks; a list by `next`, each with the reference that the callback holds. */
+static void start_callbacks(sn_ctx *list)
 {
+    sn_ctx *next;
+
+    for (; list; list = next) {
+        next = list->next;
+        /* Nothing is lost: without memory for a task, or a runtime, it is we who call it. */
+        if (sn_task_go_at(list->fn, list->arg, list->site, NULL) < 0)
+            (void)list->fn(&background, list->arg);
+        release(list);
+    }
+}
+
+void sni_ctx_end(sn_ctx *ctx, struct sni_ctx_reason reason)
+{
+    sn_ctx *callbacks = NULL, **last = &callbacks;
     struct sni_wakes wakes;
     struct sni_link work;
 
@@ -196,36 +249,43 @@ void sni_ctx_end(sn_ctx *ctx, int err, int cause)
     sni_list_init(&work);
     retain(ctx);
     for (;;) {
-        end_one(ctx, err, cause, &wakes, &work);
+        if (end_one(ctx, &reason, &wakes, &work) && ctx->fn) {
+            *last = ctx;
+            last = &ctx->next;
+            *last = NULL;
+        }
         sni_fence_seq(); /* Dekker with sn_ctx_with_deadline */
         if (sni_timer_del(&ctx->timer))
             release(ctx); /* the timer's reference */
         release(ctx);
         if (sni_list_empty(&work))
             break;
-        ctx = sni_container(work.next, sn_ctx, sibling);
-        sni_list_remove(&ctx->sibling);
+        struct sni_ctx_up *up = sni_container(work.next, struct sni_ctx_up, link);
+        sni_list_remove(&up->link);
+        ctx = up->child; /* which keeps its parents, and so the reason */
+        reason.because = up->parent;
     }
     sni_wakes_ready(&wakes);
+    start_callbacks(callbacks);
 }
 
-/* Joins the parent's list, with a reference, or ends at once if the parent has ended. */
-static void attach(sn_ctx *ctx)
+/* Joins a parent's list, or ends at once if the parent has ended. */
+static void attach(struct sni_ctx_up *up)
 {
-    sn_ctx *parent = ctx->parent;
+    sn_ctx *parent = up->parent;
     int err = sni_ctx_check(parent);
 
     if (err == 0 && !parent->endless) {
         sni_spin_lock(&parent->lock);
         err = sni_load_rlx(&parent->state);
         if (err == 0) {
-            sni_list_append(&parent->children, &ctx->sibling);
-            ctx->in_parent = true;
+            sni_list_append(&parent->children, &up->link);
+            up->listed = true;
         }
         sni_spin_unlock(&parent->lock);
     }
     if (err < 0)
-        sni_ctx_end(ctx, err, parent->cause);
+        sni_ctx_end(up->child, (struct sni_ctx_reason){ err, parent->cause, parent->why, parent });
 }
 
 int sni_ctx_check_slow(sn_ctx *ctx)
@@ -239,7 +299,7 @@ int sni_ctx_check_slow(sn_ctx *ctx)
         bool mine = leave_lazy(ctx);
         sni_spin_unlock(&ctx->lock);
         if (mine)
-            attach(ctx);
+            attach(&ctx->up);
         state = sni_load_acq(&ctx->state);
     }
     return state < 0 ? state : 0;
@@ -324,7 +384,7 @@ static int new_child(sn_ctx **out, sn_ctx *parent)
         return SN_ENOMEM;
     retain(parent);
     ctx->owns_parent = true;
-    attach(ctx);
+    attach(&ctx->up);
     *out = ctx;
     return 0;
 }
@@ -345,11 +405,54 @@ int sn_ctx_with_value(sn_ctx **out, sn_ctx *parent, const void *key, const void 
     return r;
 }
 
+int sn_ctx_without_cancel(sn_ctx **out, sn_ctx *parent)
+{
+    sn_ctx *ctx;
+
+    parent = sni_ctx_own(parent);
+    (void)sni_ctx_check(parent); /* a lazy one borrows its parent, and may not live as long as we keep it */
+    if (!(ctx = new_record(parent)))
+        return SN_ENOMEM;
+    retain(parent); /* for its values; it is in no list */
+    ctx->owns_parent = true;
+    ctx->deadline = SN_FOREVER;
+    *out = ctx;
+    return 0;
+}
+
+int sn_ctx_merge(sn_ctx **out, sn_ctx *const *parents, size_t n)
+{
+    sn_ctx *ctx;
+
+    if (n == 0 || n > UINT32_MAX)
+        return SN_EINVAL;
+    if (!(ctx = new_record(sni_ctx_own(parents[0]))))
+        return SN_ENOMEM;
+    if (n > 1 && !(ctx->more = sni_alloc((n - 1) * sizeof *ctx->more))) {
+        give_record(ctx);
+        return SN_ENOMEM;
+    }
+    ctx->nmore = (uint32_t)n - 1;
+    for (size_t i = 1; i < n; i++) {
+        ctx->more[i - 1] = (struct sni_ctx_up){ .child = ctx, .parent = sni_ctx_own(parents[i]) };
+        retain(ctx->more[i - 1].parent);
+        if (ctx->more[i - 1].parent->deadline < ctx->deadline)
+            ctx->deadline = ctx->more[i - 1].parent->deadline;
+    }
+    retain(ctx->up.parent);
+    ctx->owns_parent = true;
+    attach(&ctx->up); /* once all is there: from here on parents may end it */
+    for (uint32_t i = 0; i < ctx->nmore; i++)
+        attach(&ctx->more[i]);
+    *out = ctx;
+    return 0;
+}
+
 static void deadline_passed(void *arg)
 {
     sn_ctx *ctx = arg;
 
-    sni_ctx_end(ctx, SN_ETIMEDOUT, SN_ETIMEDOUT);
+    sni_ctx_end(ctx, timed_out);
     release(ctx); /* the timer's reference */
 }
 
@@ -368,7 +471,7 @@ int sn_ctx_with_deadline(sn_ctx **out, sn_ctx *parent, int64_t deadline)
     if (deadline < ctx->deadline) {
         ctx->deadline = deadline;
         if (deadline <= sn_now()) {
-            sni_ctx_end(ctx, SN_ETIMEDOUT, SN_ETIMEDOUT);
+            sni_ctx_end(ctx, timed_out);
         } else if ((r = sni_timer_reserve(rt, &heap)) < 0) {
             sn_ctx_free(ctx);
             return r;
@@ -401,13 +504,24 @@ int sn_ctx_with_timeout(sn_ctx **out, sn_ctx *parent, int64_t ns)
 
 void sn_ctx_cancel(sn_ctx *ctx)
 {
-    sni_ctx_end(sni_ctx_own(ctx), SN_ECANCELED, SN_ECANCELED);
+    sni_ctx_end(sni_ctx_own(ctx), cancelled);
 }
 
 void sn_ctx_cancel_cause(sn_ctx *ctx, int cause)
 {
     sni_check(cause < 0, "sn_ctx_cancel_cause: the cause %d is not an error", cause);
-    sni_ctx_end(sni_ctx_own(ctx), SN_ECANCELED, cause);
+    sni_ctx_end(sni_ctx_own(ctx), (struct sni_ctx_reason){ SN_ECANCELED, cause, NULL, NULL });
+}
+
+void sn_ctx_cancel_because(sn_ctx *ctx, int cause, const char *why, sn_ctx *because)
+{
+    sni_check(cause < 0, "sn_ctx_cancel_because: the cause %d is not an error", cause);
+    ctx = sni_ctx_own(ctx);
+    if (because == ctx) /* nothing ends because of itself */
+        because = NULL;
+    if (because)
+        (void)sni_ctx_check(because); /* a lazy one borrows its parent; a retained one must not */
+    sni_ctx_end(ctx, (struct sni_ctx_reason){ SN_ECANCELED, cause, why, because });
 }
 
 int sn_ctx_err(sn_ctx *ctx)
@@ -421,6 +535,41 @@ int sn_ctx_cause(sn_ctx *ctx)
     return sni_ctx_check(ctx) == 0 ? 0 : ctx->cause;
 }
 
+const char *sn_ctx_why(sn_ctx *ctx)
+{
+    ctx = sni_ctx_own(ctx);
+    return sni_ctx_check(ctx) == 0 ? NULL : ctx->why;
+}
+
+sn_ctx *sn_ctx_because(sn_ctx *ctx)
+{
+    ctx = sni_ctx_own(ctx);
+    return sni_ctx_check(ctx) == 0 ? NULL : ctx->because;
+}
+
+/* What one link of the chain says that the one before did not. */
+static bool says_more(const sn_ctx *ctx, const sn_ctx *before)
+{
+    return !before || ctx->cause != before->cause || (ctx->why && ctx->why != before->why);
+}
+
+size_t sn_ctx_explain(sn_ctx *ctx, char *buf, size_t size)
+{
+    const sn_ctx *before = NULL;
+    size_t n = 0;
+
+    if (size > 0)
+        buf[0] = '\0';
+    for (ctx = sni_ctx_own(ctx); ctx && sni_ctx_check(ctx) != 0; before = ctx, ctx = ctx->because) {
+        if (!says_more(ctx, before))
+            continue;
+        int k = snprintf(size > n ? buf + n : NULL, size > n ? size - n : 0, "%s%s%s%s%s", before ? "; because: " : "",
+                         sn_error_string(ctx->cause), ctx->why ? " (" : "", ctx->why ? ctx->why : "", ctx->why ? ")" : "");
+        n += k > 0 ? (size_t)k : 0;
+    }
+    return n;
+}
+
 int64_t sn_ctx_deadline(sn_ctx *ctx)
 {
     return sni_ctx_own(ctx)->deadline;
@@ -428,11 +577,72 @@ int64_t sn_ctx_deadline(sn_ctx *ctx)
 
 const void *sn_ctx_value(sn_ctx *ctx, const void *key)
 {
-    for (ctx = sni_ctx_own(ctx); ctx; ctx = ctx->parent)
-        if (ctx->key == key && key)
+    const void *value;
+
+    for (ctx = sni_ctx_own(ctx); ctx && key; ctx = ctx->up.parent) {
+        if (ctx->key == key)
             return ctx->value;
+        if (ctx->nmore == 0)
+            continue;
+        if ((value = sn_ctx_value(ctx->up.parent, key)) != NULL)
+            return value;
+        for (uint32_t i = 0; i < ctx->nmore; i++)
+            if ((value = sn_ctx_value(ctx->more[i].parent, key)) != NULL)
+                return value;
+        return NULL;
+    }
     return NULL;
 }
+
+/* --- callbacks --- */
+
+static sn_ctx *inside(sn_ctx_callback *callback)
+{
+    return (sn_ctx *)callback;
+}
+
+int sn_ctx_after_at(sn_ctx_callback **out, sn_ctx *ctx, sn_fn *fn, void *arg, const char *site)
+{
+    sn_ctx *child, *parent = sni_ctx_own(ctx);
+
+    if (!sni_rt_self())
+        return SN_ENOTRUNNING;
+    if (parent->endless && !out)
+        return 0; /* it will never be called, and nobody will ask */
+    if (!(child = new_record(parent)))
+        return SN_ENOMEM;
+    retain(parent);
+    child->owns_parent = true;
+    child->fn = fn;
+    child->arg = arg;
+    child->site = site;
+    if (out) {
+        retain(child); /* the first reference is that of the task to come */
+        *out = (sn_ctx_callback *)child;
+    }
+    attach(&child->up);
+    return 0;
+}
+
+bool sn_ctx_callback_stop(sn_ctx_callback *callback)
+{
+    sn_ctx *ctx = inside(callback);
+    bool stopped;
+
+    if (!ctx)
+        return false;
+    sni_spin_lock(&ctx->lock);
+    stopped = sni_load_rlx(&ctx->state) >= 0;
+    if (stopped)
+        sni_store_rel(&ctx->state, SN_ECANCELED); /* pairs with the acquire in sni_ctx_check; end_one finds it ended */
+    sni_spin_unlock(&ctx->lock);
+    if (stopped)
+        release(ctx); /* that of the task that will not come */
+    release(ctx);
+    return stopped;
+}
+
+/* --- references --- */
 
 sn_ctx *sn_ctx_retain(sn_ctx *ctx)
 {
@@ -452,6 +662,6 @@ void sn_ctx_free(sn_ctx *ctx)
     if (!ctx || ctx->endless)
         return;
     if (sni_load_rlx(&ctx->state) != SNI_CTX_LAZY)
-        sni_ctx_end(ctx, SN_ECANCELED, SN_ECANCELED);
+        sni_ctx_end(ctx, cancelled);
     release(ctx);
 }

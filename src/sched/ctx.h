@@ -1,8 +1,11 @@
 /* The inside of a context.
  *
  * Invariants: (1) state leaves SNI_CTX_LIVE or SNI_CTX_LAZY once, for an error, under the lock. (2) A live child that is
- * not lazy is in its parent's list of children; the list holds no reference, the child holds one on its parent. (3) A
+ * not lazy is in the lists of children of all its parents; the lists hold no reference, the child holds one on each. (3) A
  * wait in the list of waiters holds a reference.
+ *
+ * A context has one parent, whose values it sees first; a merged one has more, each with a link of its own, so that several
+ * parents may end it at the same time. A callback is a child whose end starts a task.
  *
  * Lazy: a group's context joins its parent's list only when somebody first looks at it (sni_ctx_check) or hangs a child
  * below it. Most groups that only start and wait never touch the parent, whose lock a whole program may share.
@@ -22,22 +25,41 @@
 
 enum { SNI_CTX_LIVE = 0, SNI_CTX_LAZY = 1 };
 
+/* From a child to a parent. */
+struct sni_ctx_up {
+    struct sni_link link;     /* (parent L) in its list of children; then a canceller's, in its work list */
+    sn_ctx *child, *parent;   /* (c) */
+    bool listed;              /* (parent L) */
+};
+
 struct sn_ctx {
     int32_t state;            /* (a) SNI_CTX_..., or the error */
     int32_t cause;            /* (L) then const once state is an error */
+    const char *why;          /* likewise: what was said with the cause; a static string or NULL */
+    sn_ctx *because;          /* likewise: the context whose end ended this one, with a reference; NULL: none did */
     uint32_t refs;            /* (a) */
     bool endless;             /* (c) the background */
-    bool in_parent;           /* (parent L) in its parent's list */
     bool owns_parent;         /* holds a reference on it; read again only at the end */
     struct sni_spin lock;     /* L */
-    sn_ctx *parent;           /* (c) with a reference once not lazy */
+    struct sni_ctx_up up;     /* to the first parent; with a reference once not lazy */
+    struct sni_ctx_up *more;  /* (c) merged: to the others */
+    uint32_t nmore;           /* (c) */
     struct sni_link children; /* (L) */
-    struct sni_link sibling;  /* (parent L) in its parent's list; then a canceller's, in its work list */
     struct sni_link waiters;  /* (L) */
     const void *key, *value;  /* (c) */
     int64_t deadline;         /* (c) */
     struct sni_timer timer;   /* while armed it holds a reference */
-    sn_ctx *next;             /* in a worker's list of free records */
+    sn_fn *fn;                /* (c) a callback's; it holds a reference until it is started or stopped */
+    void *arg;                /* (c) */
+    const char *site;         /* (c) */
+    sn_ctx *next;             /* in a worker's list of free records, or a list of who takes care of its end */
+};
+
+/* Why a context ends. */
+struct sni_ctx_reason {
+    int err, cause;
+    const char *why;
+    sn_ctx *because;
 };
 
 int sni_ctx_check_slow(sn_ctx *ctx);
@@ -88,7 +110,7 @@ sn_ctx *sni_ctx_new_lazy(sn_ctx *parent);
 
 /* A root for a runtime. */
 sn_ctx *sni_ctx_new_root(void);
-void sni_ctx_end(sn_ctx *ctx, int err, int cause);
+void sni_ctx_end(sn_ctx *ctx, struct sni_ctx_reason reason);
 
 /* Frees the records a worker keeps. */
 void sni_ctx_drain(sn_ctx *list);

@@ -115,7 +115,7 @@ void sni_group_leave(sn_group *group, int code, const char *why)
 
     if (code < 0 && !sni_group_is_detached(group) && sni_cas_acqrel(&g->error, &none, code)) {
         g->why = why; /* both are read by the owner after state is 0 */
-        sni_ctx_end(g->ctx, SN_ECANCELED, code);
+        sni_ctx_end(g->ctx, (struct sni_ctx_reason){ SN_ECANCELED, code, why, NULL });
     }
     if (sni_sub_acqrel(&g->state, (uint64_t)ONE) != (ONE | WAITING))
         return;
@@ -218,5 +218,5 @@ void sn_group_cancel(sn_group *group)
     struct group *g = inside(group);
 
     if (g->ctx)
-        sni_ctx_end(g->ctx, SN_ECANCELED, SN_ECANCELED);
+        sn_ctx_cancel(g->ctx);
 }
