@@ -30,6 +30,7 @@
 #include <sennit/signal.h>
 #include <sennit/task.h>
 #include <sennit/time.h>
+#include <sennit/timer.h>
 #include <sennit/waitgroup.h>
 
 #endif

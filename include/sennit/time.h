@@ -20,6 +20,9 @@ SN_API int64_t sn_now(void);
  * Returns 0, or SN_ECANCELED or SN_ETIMEDOUT as soon as the context ends; SN_ENOMEM. Needs no runtime. */
 SN_API int sn_sleep(sn_ctx *ctx, int64_t ns);
 
+/* The same until the moment `deadline` of sn_now: for what goes on at a fixed rate, however long each round takes. */
+SN_API int sn_sleep_until(sn_ctx *ctx, int64_t deadline);
+
 /* 64 random bits: fast, well distributed, not for secrets. */
 SN_API uint64_t sn_random(void);
 

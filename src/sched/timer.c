@@ -161,6 +161,7 @@ void sni_timers_fire(struct sni_timers *h, int64_t now)
         for (int i = 0; i < 64 && h->n > 0 && h->slots[0].deadline <= now && !due.fn; i++) {
             due = *h->slots[0].timer;
             take_out(h, h->slots[0].timer);
+            h->reserved += due.again;
             if (due.wait && sni_claim(due.wait, due.seq, due.result))
                 sni_wakes_add(&wakes, due.wait);
         }
@@ -178,10 +179,12 @@ void sni_timers_end(struct sni_timers *h)
         struct sni_timer due = { .fn = NULL };
         sni_spin_lock(&strangers);
         sni_spin_lock(&h->lock);
+        h->over = true;
         for (; i < h->n && !due.fn; i++)
             if (!h->slots[i].timer->wait) {
                 due = *h->slots[i].timer;
                 take_out(h, h->slots[i].timer);
+                h->reserved += due.again;
             }
         sni_spin_unlock(&h->lock);
         sni_spin_unlock(&strangers);
@@ -190,6 +193,14 @@ void sni_timers_end(struct sni_timers *h)
         due.fn(due.arg);
         i = 0; /* others have moved to where we were */
     }
+}
+
+bool sni_timers_are_over(struct sni_timers *h)
+{
+    sni_spin_lock(&h->lock);
+    bool over = h->over;
+    sni_spin_unlock(&h->lock);
+    return over;
 }
 
 void sni_timers_destroy(struct sni_timers *h)
@@ -231,19 +242,12 @@ static int sleep_thread(struct sni_wait *wait, sn_ctx *ctx, int64_t deadline)
     return sni_ctx_check(ctx);
 }
 
-int sn_sleep(sn_ctx *ctx, int64_t ns)
+/* The context has been looked at. */
+static int sleep_until(struct sni_wait *wait, sn_ctx *ctx, int64_t deadline)
 {
-    struct sni_wait *wait = sni_wait_self();
     struct sleep s;
     int r;
 
-    if (!wait)
-        return SN_ENOMEM;
-    ctx = sni_ctx_resolve(ctx, wait);
-    if ((r = sni_ctx_check(ctx)) != 0 || ns <= 0)
-        return r;
-    int64_t now = sn_now();
-    int64_t deadline = ns > SN_FOREVER - now ? SN_FOREVER : now + ns;
     if (wait->kind == SNI_WAIT_THREAD)
         return sleep_thread(wait, ctx, deadline);
     if ((r = sni_timer_reserve(sni_task_of(wait)->rt, &s.heap)) < 0)
@@ -253,4 +257,31 @@ int sn_sleep(sn_ctx *ctx, int64_t ns)
     if (r < 0)
         (void)sni_timer_del(&s.timer);
     return r;
+}
+
+int sn_sleep(sn_ctx *ctx, int64_t ns)
+{
+    struct sni_wait *wait = sni_wait_self();
+    int r;
+
+    if (!wait)
+        return SN_ENOMEM;
+    ctx = sni_ctx_resolve(ctx, wait);
+    if ((r = sni_ctx_check(ctx)) != 0 || ns <= 0)
+        return r;
+    int64_t now = sn_now();
+    return sleep_until(wait, ctx, ns > SN_FOREVER - now ? SN_FOREVER : now + ns);
+}
+
+int sn_sleep_until(sn_ctx *ctx, int64_t deadline)
+{
+    struct sni_wait *wait = sni_wait_self();
+    int r;
+
+    if (!wait)
+        return SN_ENOMEM;
+    ctx = sni_ctx_resolve(ctx, wait);
+    if ((r = sni_ctx_check(ctx)) != 0 || deadline <= sn_now())
+        return r;
+    return sleep_until(wait, ctx, deadline);
 }

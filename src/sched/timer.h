@@ -18,6 +18,7 @@ struct sni_timers {
     struct sni_spin lock;
     uint32_t n, room, reserved;   /* (lock) */
     struct sni_timer_slot *slots; /* (lock) the heap: parent of i is (i - 1) / 4 */
+    bool over;                    /* (lock) the runtime has ended: fns are called for the last time */
     int64_t first;                /* (a) earliest deadline; INT64_MAX: none. Written under lock */
 };
 
@@ -32,6 +33,7 @@ struct sni_timer {
     uint64_t seq;
     void (*fn)(void *arg);
     void *arg;
+    bool again;              /* when it fires its room stays reserved, for fn to add it again or to unreserve */
 };
 
 /* Room for one more timer in the heap of the calling worker (a plain thread: of worker 0): after success, one
@@ -50,6 +52,7 @@ void sni_timers_fire(struct sni_timers *heap, int64_t now);
 
 /* The runtime ends: what is left belongs to contexts that outlive it, whose time nobody keeps any more. Calls their fns. */
 void sni_timers_end(struct sni_timers *heap);
+bool sni_timers_are_over(struct sni_timers *heap);
 void sni_timers_destroy(struct sni_timers *heap);
 
 #endif
