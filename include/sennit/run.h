@@ -1,4 +1,11 @@
-/* Running: a program's whole life under sn_run, or sn_start and sn_stop around a part of it. */
+/* Running: a program's whole life under sn_run, or sn_start and sn_stop around a part of it.
+ *
+ * fork: a child has one thread, and in it no runtime runs; the parent goes on as if nothing had happened. A child that was
+ * forked by a plain thread may run one of its own, and use whatever no other thread was using at that moment. A child
+ * that was forked by a task stands on that task's stack: it may call plain functions, exec and _exit, but neither wait nor
+ * return from the task's function. In both, handles of the parent's tasks are stale (SN_ESRCH), and signals that the parent
+ * has on channels do again what they did before. To start programs use sn_process_start, which does not fork.
+ */
 #ifndef SENNIT_RUN_H
 #define SENNIT_RUN_H
 

@@ -22,6 +22,7 @@ static struct {
     struct want *wants;   /* (lock) */
     uint32_t count[65];   /* (lock) wants per signal */
     bool running;         /* (lock) the task that sends */
+    int bell;             /* (lock) the eventfd that it reads, while running */
 } process;
 
 static bool may_be_caught(int signo)
@@ -102,11 +103,26 @@ static int send_signals(sn_ctx *ctx, void *arg)
     return 0;
 }
 
+/* In a child of fork: nobody sends any more, and a signal does what it did before. */
+static void forked(void)
+{
+    sni_spin_unlock(&process.lock);
+    if (process.running)
+        (void)sni_os_close(process.bell); /* the parent's too: what the child hears must not ring there */
+    sni_os_signal_bell(-1);
+    process.running = false;
+    (void)sni_os_signal_take();
+    free_wants(take_wants(NULL));
+}
+
 /* The first want starts the task. The bell is there before anybody could see `running`. */
 static int start_sender(void)
 {
+    static uint32_t prepared;
     int bell, r;
 
+    if (sni_xchg_seq(&prepared, 1u) == 0)
+        sni_os_at_fork(forked);
     sni_spin_lock(&process.lock);
     if (process.running) {
         sni_spin_unlock(&process.lock);
@@ -114,6 +130,7 @@ static int start_sender(void)
     }
     if ((bell = sni_os_eventfd()) >= 0) {
         process.running = true;
+        process.bell = bell;
         sni_os_signal_bell(bell);
     }
     sni_spin_unlock(&process.lock);

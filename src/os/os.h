@@ -36,6 +36,7 @@ int sni_os_cpu_count(void);      /* CPUs that this process may use, at least 1 *
 int sni_os_thread_count(void);   /* threads of this process, or a negative error */
 int sni_os_thread_id(void);      /* the calling thread's */
 bool sni_os_thread_computes(int id); /* it runs, or would if there were a processor: it waits for nothing else */
+void sni_os_at_fork(void (*child)(void)); /* to be called in the child of every fork from now on */
 void sni_os_yield(void);
 void *sni_os_stack_bounds(size_t *size); /* the calling thread's stack: its lowest address */
 /* A slot that each thread has for itself; sni_thread_exit, defined by the caller of these, gets what is in it, if not

@@ -6,6 +6,7 @@
 #include "base/atomic.h"
 #include "base/rng.h"
 #include "sched/choice.h"
+#include "sched/fork.h"
 #include "sched/rt.h"
 #include "sennit/time.h"
 
@@ -78,6 +79,11 @@ static void measure(void)
         sni_store_rel(&clk.stage, stage + 1);
     }
     sni_store_rel(&clk.busy, 0u);
+}
+
+void sni_clock_forked(void)
+{
+    sni_store_rel(&clk.busy, 0u); /* pairs with the exchange in measure */
 }
 
 int64_t sn_now(void)

@@ -3,6 +3,7 @@
 
 #include "sched/alloc.h"
 #include "sched/fence.h"
+#include "sched/fork.h"
 #include "sched/idle.h"
 #include "sched/monitor.h"
 #include "sched/park.h"
@@ -51,6 +52,20 @@ uint64_t sni_live_tasks(struct sni_rt *rt)
     for (int i = 0; i < sni_started(rt); i++)
         spawned += sni_load_rlx(&rt->workers[i].own.spawned); /* at least what the acquire above has made visible */
     return spawned + sni_load_acq(&rt->spawned_far) - ended; /* pairs with the add in sni_task_spawn: visitors is counted */
+}
+
+void sni_run_forked(void)
+{
+    struct sni_rt *rt = process.current;
+
+    sni_store_rel(&process.taken, 0u);
+    if (!rt)
+        return;
+    process.current = NULL;
+    rt->kept = process.kept; /* its tasks' stacks may be the one that we run on */
+    process.kept = rt;
+    sni_os_poller_destroy(&rt->poll.os);
+    sni_os_fault_remove();
 }
 
 /* --- options --- */
@@ -122,6 +137,7 @@ static int make(struct sni_rt **out, const sn_run_opts *opts)
     int r;
 
     sni_fence_init();
+    sni_fork_init();
     if (!(rt = sni_alloc(sizeof *rt)))
         return SN_ENOMEM;
     if ((r = resolve(&rt->opts, opts)) < 0)

@@ -1,6 +1,7 @@
 #include "sched/thread.h"
 
 #include "sched/alloc.h"
+#include "sched/fork.h"
 #include "sched/park.h"
 
 struct thread {
@@ -36,8 +37,11 @@ struct sni_wait *sni_thread_wait(void)
     if ((t = pool.free) != NULL)
         pool.free = t->next;
     sni_spin_unlock(&pool.lock);
-    if (!t && !(t = sni_alloc(sizeof *t)))
-        return NULL;
+    if (!t) {
+        sni_fork_init();
+        if (!(t = sni_alloc(sizeof *t)))
+            return NULL;
+    }
     t->wait.kind = SNI_WAIT_THREAD;
     t->wait.ctx = sn_background();
     if (t->wait.seq == 0)
@@ -47,6 +51,11 @@ struct sni_wait *sni_thread_wait(void)
         return NULL;
     }
     return &t->wait;
+}
+
+void sni_threads_forked(void)
+{
+    sni_spin_unlock(&pool.lock);
 }
 
 int32_t sni_park_thread(struct sni_wait *wait, struct sni_armed *armed)

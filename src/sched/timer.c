@@ -1,6 +1,7 @@
 #include "sched/timer.h"
 
 #include "sched/alloc.h"
+#include "sched/fork.h"
 #include "sched/park.h"
 #include "sennit/error.h"
 #include "sennit/time.h"
@@ -114,6 +115,11 @@ void sni_timer_add(struct sni_timers *h, struct sni_timer *t)
 /* Between contexts' timers that outlive their runtime and the heaps that do not: held while such a heap goes, and by
  * threads that are not of the heap's runtime while they look into it. Process-wide, since it is about no runtime. */
 static struct sni_spin strangers;
+
+void sni_timers_forked(void)
+{
+    sni_spin_unlock(&strangers);
+}
 
 static bool is_ours(const struct sni_timers *h)
 {

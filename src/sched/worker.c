@@ -17,6 +17,7 @@
  * any worker is awake, the monitor looks now and then who fell behind (see monitor.c). */
 #include "base/rng.h"
 #include "sched/alloc.h"
+#include "sched/fork.h"
 #include "sched/idle.h"
 #include "sched/park.h"
 #include "sched/rt.h"
@@ -45,6 +46,11 @@ int sni_worker_init(struct sni_worker *w, struct sni_rt *rt, uint32_t id)
     w->own.commit = sni_no_commit;
     w->timers.first = INT64_MAX;
     return sni_deque_init(&w->fresh);
+}
+
+void sni_worker_forked(void)
+{
+    sni_tls_self = NULL;
 }
 
 void sni_worker_destroy(struct sni_worker *w)

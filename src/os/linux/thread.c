@@ -95,6 +95,11 @@ bool sni_os_thread_computes(int id)
     return !state || *state == 'R'; /* if it cannot be known, the more careful answer */
 }
 
+void sni_os_at_fork(void (*child)(void))
+{
+    (void)pthread_atfork(NULL, NULL, child); /* without memory for it a forked child must not use us */
+}
+
 void sni_os_yield(void)
 {
     (void)sched_yield();
