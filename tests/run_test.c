@@ -704,6 +704,87 @@ TEST(what_is_left_and_where)
     }
 }
 
+/* --- how deep stacks were --- */
+
+static int shallow(sn_ctx *ctx, void *arg)
+{
+    (void)arg;
+    sn_yield();
+    return sn_sleep(ctx, 1);
+}
+
+__attribute__((noinline)) static int uses(int kib)
+{
+    char frame[1024];
+    memset(frame, 1, sizeof frame);
+    __asm__ volatile("" : : "r"(frame) : "memory"); /* it is used */
+    return kib > 1 ? uses(kib - 1) + frame[7] : frame[0];
+}
+
+static int deep(sn_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    return uses(*(int *)arg) > 0 ? 0 : -1;
+}
+
+static int deep_and_fails(sn_ctx *ctx, void *arg)
+{
+    CHECK_EQ(deep(ctx, arg), 0);
+    sn_fail(SN_EIO, NULL);
+}
+
+static int uses_stacks(sn_ctx *ctx, void *arg)
+{
+    int most = 100, some = 40;
+    (void)arg;
+    for (int round = 0; round < 3; round++) { /* on used stacks too */
+        sn_group g;
+        sn_group_init(&g, ctx);
+        for (int i = 0; i < 5; i++) {
+            CHECK_EQ(sn_group_go(&g, shallow, NULL), 0);
+            CHECK_EQ(sn_group_go(&g, deep, round == 1 ? &most : &some), 0);
+            CHECK_EQ(sn_group_go(&g, deep_and_fails, &some), 0);
+        }
+        CHECK_EQ(sn_group_wait(&g), SN_EIO);
+    }
+    return 0;
+}
+
+/* The KiB that the report has for a start function. */
+static double mark_of(const char *fn, int tasks)
+{
+    char *at = report, *end, text[64];
+    snprintf(text, sizeof text, " by %d tasks started at ", tasks);
+    for (; (at = strstr(at, "\n  ")) != NULL; at++) {
+        end = strchr(at + 1, '\n');
+        if (strncmp(end - strlen(fn), fn, strlen(fn)) == 0 && end[-(long)strlen(fn) - 1] == ' ') {
+            CHECK(strncmp(at + 3 + strcspn(at + 3, "K") + 3, text, strlen(text)) == 0);
+            return strtod(at, NULL);
+        }
+    }
+    fprintf(stderr, "no line for %s in:\n%s", fn, report);
+    test_failed();
+}
+
+TEST(stacks_are_reported)
+{
+    if (TEST_ASAN || TEST_TSAN) /* they make frames larger, by much */
+        return;
+    for (int i = 0; i < TEST_WORKERS; i++) {
+        sn_run_opts o = { .workers = test_workers[i], .stack_report = i % 2, .report = keep_report };
+        report[0] = '\0';
+        CHECK_EQ(setenv("SENNIT_STACKS", i % 2 ? "" : "1", 1), 0); /* by the option, or by the variable */
+        CHECK_EQ(sn_run(uses_stacks, NULL, &o), 0);
+        CHECK(strstr(report, "sennit: of 192 KiB of stack were used at the most:\n") == report);
+        CHECK(mark_of("deep", 15) >= 100 && mark_of("deep", 15) < 140);
+        CHECK(mark_of("deep_and_fails", 15) >= 40 && mark_of("deep_and_fails", 15) < 60);
+        CHECK(mark_of("shallow", 15) < 20);
+    }
+    report[0] = '\0';
+    CHECK_EQ(sn_run(uses_stacks, NULL, &(sn_run_opts){ .stack_report = false, .report = keep_report }), 0);
+    CHECK_EQ(unsetenv("SENNIT_STACKS"), 0);
+}
+
 /* A worker that is stuck in a task, with another task that it never comes to. */
 static int stuck; /* 1: runs, 2: may end, 3: has ended */
 

@@ -28,6 +28,8 @@ typedef struct sn_run_opts {
     uint64_t seed;        /* of sn_random and of every fair choice. 0: default different in each run */
     int spares;           /* most extra threads, up to 256, for when all workers are held up by tasks that block or
                            * compute for more than 10 ms without calling anything that waits. Below 0: none. 0: default 256 */
+    bool stack_report;    /* report at the end how deep the stacks were, by where tasks were started: to choose stack_size.
+                           * Slows the end of every task down. false: default not, unless $SENNIT_STACKS is set */
     int64_t hog_ns;       /* report a task that holds up its worker for longer. 0: default never */
     void (*report)(void *arg, const char *text); /* gets every report, whole. NULL: default written to stderr */
     void *report_arg;     /* passed to report. NULL: default NULL */

@@ -62,6 +62,7 @@ void *sni_os_reserve(size_t size);
 int sni_os_open(void *addr, size_t size);
 int sni_os_guard(void *addr, size_t guard, size_t stride, size_t n);
 void sni_os_discard(void *addr, size_t size);
+void *sni_os_first_touched(void *addr, size_t size); /* the first page that has memory, or the end; addr if it cannot tell */
 void sni_os_unreserve(void *addr, size_t size);
 
 /* Faults: fn is called on an alternate stack with the faulting address; if it returns, the previous handler gets the

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "sched/alloc.h"
+#include "sched/mark.h"
 #include "sched/san.h"
 #include "sennit/error.h"
 
@@ -166,6 +167,23 @@ bool sni_report_hog(struct sni_worker *w, int64_t ns)
         print(rt, r);
     sni_free(r, sizeof *r);
     return hog;
+}
+
+static void say_mark(const char *site, uint64_t tasks, size_t bytes, void *arg)
+{
+    say(arg, "  %7.1f KiB by %llu tasks started at %s\n", (double)bytes / 1024, (unsigned long long)tasks, site);
+}
+
+void sni_report_stacks(struct sni_rt *rt)
+{
+    struct report *r = sni_alloc(sizeof *r);
+
+    if (!r)
+        return;
+    say(r, "sennit: of %zu KiB of stack were used at the most:\n", (rt->stacks.size - SNI_STACK_GUARD) / 1024);
+    if (sni_marks_each(rt, say_mark, r) == 0)
+        print(rt, r);
+    sni_free(r, sizeof *r);
 }
 
 void sni_report_left(struct sni_rt *rt)

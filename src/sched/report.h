@@ -11,6 +11,9 @@ bool sni_report_deadlock(struct sni_rt *rt, uint64_t epoch);
 /* A worker that is stuck in a task for `ns`. False: it is no longer, or said itself that it would be. */
 bool sni_report_hog(struct sni_worker *w, int64_t ns);
 
+/* How deep the stacks were. */
+void sni_report_stacks(struct sni_rt *rt);
+
 /* What sn_fail said in a task that nobody waits for (NULL: the main task). */
 void sni_report_failure(struct sni_rt *rt, const struct sni_task *task, int code, const char *why);
 

@@ -85,6 +85,7 @@ struct sni_worker {
 };
 
 struct sni_task_chunk;
+struct sni_marks;
 
 struct sni_rt {
     int nworkers;                 /* (c) how many shall run tasks at a time */
@@ -145,6 +146,8 @@ struct sni_rt {
     struct sni_task *main_task;   /* (a) its record, which may be another task's once it has ended */
     uint64_t spawned_far;         /* (a) tasks started by plain threads */
     struct sni_rt *kept;          /* one that was kept before this, since it could not end */
+    struct sni_spin marks_lock;
+    struct sni_marks *marks;      /* (marks_lock) how deep stacks were; NULL: nothing noted */
     int64_t trim_at;              /* (a) when free stacks are given back; 0: nothing to do */
 };
 

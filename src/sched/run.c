@@ -5,6 +5,7 @@
 #include "sched/fence.h"
 #include "sched/fork.h"
 #include "sched/idle.h"
+#include "sched/mark.h"
 #include "sched/monitor.h"
 #include "sched/park.h"
 #include "sched/report.h"
@@ -100,6 +101,8 @@ static int resolve(sn_run_opts *out, const sn_run_opts *in)
     o.stack_size = (o.stack_size + 4095) & ~(size_t)4095;
     if ((unsigned)o.deadlock > SN_DEADLOCK_NEVER)
         return SN_EINVAL;
+    const char *marks = sni_os_getenv("SENNIT_STACKS");
+    o.stack_report = o.stack_report || (marks && *marks);
     if (o.grace_ns == 0)
         o.grace_ns = SN_SEC(1);
     if (o.seed == 0)
@@ -125,6 +128,7 @@ static void unmake(struct sni_rt *rt)
     for (int i = 0; i < sni_started(rt); i++)
         sni_worker_destroy(&rt->workers[i]);
     sni_tasks_destroy(rt);
+    sni_marks_destroy(rt);
     sni_stacks_destroy(rt);
     sni_poll_destroy(rt);
     sni_free(rt->workers_memory, workers_size(rt));
@@ -286,6 +290,8 @@ static int finish_run(struct sni_rt *rt, int code)
 {
     bool all = join_workers(rt);
 
+    if (rt->opts.stack_report)
+        sni_report_stacks(rt);
     if (all && sni_live_tasks(rt) == 0) {
         (void)sn_group_wait(&rt->detached);
         unmake(rt);

@@ -3,6 +3,7 @@
 #include "sched/stack.h"
 
 #include "sched/alloc.h"
+#include "sched/mark.h"
 #include "sched/san.h"
 #include "sennit/error.h"
 
@@ -203,6 +204,8 @@ void sni_stack_put(struct sni_worker *w, char *top)
     char *low = sni_stack_low(&w->own.rt->stacks, top) + SNI_STACK_GUARD;
 
     sni_san_stack_freed(low, (size_t)(top - low));
+    if (sni_unlikely(w->own.rt->opts.stack_report))
+        sni_mark_clean(low, top);
     if (sni_unlikely(w->own.nstacks == SNI_STACK_CACHE))
         flush(w, MOVE);
     w->own.stacks[w->own.nstacks++] = top;

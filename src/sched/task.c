@@ -10,6 +10,7 @@
 #include "sched/task.h"
 
 #include "sched/alloc.h"
+#include "sched/mark.h"
 #include "sched/park.h"
 #include "sched/report.h"
 
@@ -371,6 +372,8 @@ _Noreturn void sni_arch_entry(void *arg)
         int r = t->fn(t->wait.ctx, t->arg);
         sni_check(t->cleanups == NULL, "task %s returned with a group open or a cleanup pushed", t->site);
         w = sni_self();
+        if (sni_unlikely(w->own.rt->opts.stack_report))
+            sni_mark_end(w->own.rt, t);
         finish(w, t, r, NULL);
         struct sni_task *next = sni_pick(w);
         if (next->sp)
@@ -401,6 +404,8 @@ _Noreturn void sn_fail(int code, const char *why)
     char *stack = t->stack;
     if (why && sni_group_is_detached(t->group))
         sni_report_failure(w->own.rt, t, code, why);
+    if (sni_unlikely(w->own.rt->opts.stack_report))
+        sni_mark_end(w->own.rt, t);
     finish(w, t, code, why);
     leave(w, stack, &w->own.idle); /* this stack is deep: the next fresh task shall not start here */
 }

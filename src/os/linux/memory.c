@@ -47,6 +47,25 @@ void sni_os_unreserve(void *addr, size_t size)
     (void)munmap(addr, size);
 }
 
+void *sni_os_first_touched(void *addr, size_t size)
+{
+    unsigned char pages[256];
+    char *p = addr;
+
+    for (size_t left = size; left > 0;) {
+        size_t part = left < sizeof pages * 4096 ? left : sizeof pages * 4096;
+        size_t n = (part + 4095) / 4096;
+        if (mincore(p, part, pages) != 0)
+            return p;
+        for (size_t i = 0; i < n; i++)
+            if (pages[i] & 1)
+                return p + i * 4096;
+        p += part;
+        left -= part;
+    }
+    return p;
+}
+
 void sni_os_discard(void *addr, size_t size)
 {
     (void)madvise(addr, size, MADV_DONTNEED);
