@@ -14,8 +14,9 @@
 SN_BEGIN
 
 typedef enum sn_deadlock {
-    SN_DEADLOCK_AUTO = 0, /* fatal under sn_run, once the process has no threads but the workers; under sn_start not
-                           * looked for, since the program's own threads may wake tasks at any time */
+    SN_DEADLOCK_AUTO = 0, /* fatal under sn_run, once the process has no threads but the workers (which the system must
+                           * tell: on Linux in /proc); under sn_start not looked for, since the program's own threads
+                           * may wake tasks at any time */
     SN_DEADLOCK_ALWAYS,   /* fatal, other threads or not */
     SN_DEADLOCK_NEVER     /* not looked for */
 } sn_deadlock;

@@ -134,7 +134,8 @@ bool sni_report_deadlock(struct sni_rt *rt, uint64_t epoch)
     if (rt->opts.deadlock == SN_DEADLOCK_AUTO) {
         if (rt->embedded)
             return false; /* the program's own threads may do anything at any time */
-        if (sni_os_thread_count() > sni_started(rt) + 1 + SNI_SAN_THREADS) /* one: the monitor */
+        int threads = sni_os_thread_count();
+        if (threads < 0 || threads > sni_started(rt) + 1 + SNI_SAN_THREADS) /* one: the monitor */
             return true; /* a thread that is not ours may still send or close */
     }
     if (!sni_still_dead(rt, epoch)) /* one that is gone by now may have done so before */

@@ -78,7 +78,8 @@ int sni_os_thread_count(void)
 
     for (int field = 3; p && field < 20; field++)
         p = (p = strchr(p, ' ')) ? p + 1 : NULL;
-    return p ? atoi(p) : -ENOSYS;
+    int count = p ? atoi(p) : 0;
+    return count > 0 ? count : -ENOSYS; /* emulators show zeros where they do not know */
 }
 
 int sni_os_thread_id(void)
