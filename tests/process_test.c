@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <spawn.h>
 #include <sys/stat.h>
 
 static int expect_exit(sn_ctx *ctx, void *arg)
@@ -16,6 +17,19 @@ static int expect_exit(sn_ctx *ctx, void *arg)
     CHECK_EQ(s.code, 7);
     CHECK_EQ(s.signal, 0);
     return 0;
+}
+
+/* An emulator that makes a fork of each vfork cannot have posix_spawn say that exec failed. */
+static bool failed_exec_is_told(void)
+{
+    pid_t pid;
+    static char path[] = "/no/such/program";
+
+    if (posix_spawn(&pid, path, NULL, NULL, (char *[]){ path, NULL }, environ) != 0)
+        return true;
+    CHECK(waitpid(pid, NULL, 0) == pid);
+    test_left_out("errors of exec", "posix_spawn does not tell them here");
+    return false;
 }
 
 static int processes(sn_ctx *ctx, void *arg)
@@ -34,7 +48,8 @@ static int processes(sn_ctx *ctx, void *arg)
     CHECK_EQ(sn_group_wait(&g), 0);
 
     const char *none[] = { "/no/such/program", NULL };
-    CHECK_EQ(sn_process_start(&p, none, NULL), SN_ENOENT);
+    if (failed_exec_is_told())
+        CHECK_EQ(sn_process_start(&p, none, NULL), SN_ENOENT);
     const char *nothing[] = { NULL };
     CHECK_EQ(sn_process_start(&p, nothing, NULL), SN_EINVAL);
 
@@ -130,20 +145,27 @@ TEST(how_it_ended)
     run_everywhere(endings, NULL);
 }
 
-static int failures(sn_ctx *ctx, void *arg)
+static void failures_of_exec(sn_process *p)
 {
     static char huge[200 * 1024];
+
+    CHECK_EQ(sn_process_start(p, (const char *[]){ "no-such-program-anywhere", NULL }, NULL), SN_ENOENT);
+    CHECK_EQ(sn_process_start(p, (const char *[]){ "./no/such/file", NULL }, NULL), SN_ENOENT);
+    CHECK_EQ(sn_process_start(p, (const char *[]){ "/tmp", NULL }, NULL), SN_EACCES);
+    CHECK_EQ(sn_process_start(p, (const char *[]){ "/etc/passwd", NULL }, NULL), SN_EACCES);
+    memset(huge, 'x', sizeof huge - 1);
+    CHECK_EQ(sn_process_start(p, (const char *[]){ "true", huge, NULL }, NULL), SN_E2BIG);
+}
+
+static int failures(sn_ctx *ctx, void *arg)
+{
     sn_process p = { 12345, 678 };
     sn_process_status s = { 5, 6 };
     sn_ctx *dead;
 
     (void)arg;
-    CHECK_EQ(sn_process_start(&p, (const char *[]){ "no-such-program-anywhere", NULL }, NULL), SN_ENOENT);
-    CHECK_EQ(sn_process_start(&p, (const char *[]){ "./no/such/file", NULL }, NULL), SN_ENOENT);
-    CHECK_EQ(sn_process_start(&p, (const char *[]){ "/tmp", NULL }, NULL), SN_EACCES);
-    CHECK_EQ(sn_process_start(&p, (const char *[]){ "/etc/passwd", NULL }, NULL), SN_EACCES);
-    memset(huge, 'x', sizeof huge - 1);
-    CHECK_EQ(sn_process_start(&p, (const char *[]){ "true", huge, NULL }, NULL), SN_E2BIG);
+    if (failed_exec_is_told())
+        failures_of_exec(&p);
     CHECK_EQ(sn_process_start(&p, (const char *[]){ "true", NULL }, &(sn_process_opts){ .out = 100001 }), SN_EBADF);
     CHECK_EQ(sn_process_start(&p, (const char *[]){ NULL }, NULL), SN_EINVAL);
     CHECK_EQ(sn_process_start(&p, NULL, NULL), SN_EINVAL);

@@ -145,11 +145,27 @@ static void die_deadlock_4(void)
     (void)sn_run(deadlocks, NULL, &(sn_run_opts){ .workers = 4, .deadlock = SN_DEADLOCK_ALWAYS });
 }
 
+/* Without the number of threads no deadlock is sure under SN_DEADLOCK_AUTO. */
+static bool threads_are_counted(void)
+{
+    FILE *f = fopen("/proc/self/stat", "r");
+    long n = 0;
+    bool found = f && fscanf(f, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*d %*d %*d %*d %*d %*d %*d %*d %*d %*d %*d %ld", &n) == 1;
+
+    if (f)
+        (void)fclose(f);
+    return found && n > 0;
+}
+
 TEST(deadlock_is_reported)
 {
-    check_dies(die_deadlock_1, "deadlock: every task waits");
-    check_dies(die_deadlock_1, "\"forlorn\"");
-    check_dies(die_deadlock_1, "sending to channel");
+    if (threads_are_counted()) {
+        check_dies(die_deadlock_1, "deadlock: every task waits");
+        check_dies(die_deadlock_1, "\"forlorn\"");
+        check_dies(die_deadlock_1, "sending to channel");
+    } else {
+        test_left_out("deadlocks without being asked to look", "the system does not tell the number of threads");
+    }
     check_dies(die_deadlock_4, "receiving from channel");
 }
 
@@ -951,7 +967,9 @@ TEST(when_a_deadlock_is_fatal)
 {
     for (int workers = 1; workers <= 3; workers += 2) {
         how = (sn_run_opts){ .workers = workers };
-        if (workers == 1 || !TEST_TSAN) /* which has a thread of its own, that could wake a task, in such a child */
+        if (!threads_are_counted())
+            test_left_out("deadlocks without being asked to look", "the system does not tell the number of threads");
+        else if (workers == 1 || !TEST_TSAN) /* which has a thread of its own, that could wake a task, in such a child */
             check_signal(die_as_told, SIGABRT);
         check_signal(sits_beside, SIGALRM); /* that thread may still wake a task */
         check_signal(embedded, SIGALRM);

@@ -71,6 +71,19 @@ __attribute__((noreturn)) static inline void test_failed(void)
     abort();
 }
 
+/* What cannot be tested where it runs now, and why: an emulator, say, or a system without some call. The test ends as
+ * skipped, or goes on with the rest. Reasons end up in the summary of scripts/run-tests. */
+__attribute__((noreturn)) static inline void test_skip(const char *why)
+{
+    fprintf(stderr, "skipped: %s\n", why);
+    exit(77);
+}
+
+static inline void test_left_out(const char *what, const char *why)
+{
+    fprintf(stderr, "skipped in part: %s: %s\n", what, why);
+}
+
 #define TEST(name)                                                              \
     static void test_##name(void);                                              \
     __attribute__((constructor)) static void add_##name(void)                   \

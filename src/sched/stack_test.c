@@ -29,7 +29,12 @@ static bool limit_memory(size_t bytes)
     CHECK(getrlimit(RLIMIT_AS, &limit) == 0);
     limit.rlim_cur = address_space() + bytes;
     CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
-    return true;
+    struct rlimit now;
+    CHECK(getrlimit(RLIMIT_AS, &now) == 0);
+    if (now.rlim_cur == limit.rlim_cur)
+        return true;
+    test_left_out("too little memory for all stacks", "the limit is ignored here");
+    return false;
 }
 
 enum { TASKS = 2000 };
