@@ -55,9 +55,11 @@ void sni_os_futex_wake(uint32_t *word);
 int sni_os_fence_init(void);
 int sni_os_fence_all(void);
 
-/* Memory for stacks. reserve: address space without access. open: makes
+/* Memory for stacks, in whole pages, which are of 4 to 64 KiB. reserve: address space without access. open: makes
  * [addr, addr + size) usable. guard: makes n ranges of `guard` bytes, `stride` apart from `addr`, fault for ever; before
- * first use. discard: contents are lost and the memory goes back to the system; guards stay. */
+ * first use. discard: of all pages that lie inside the contents are lost, and the memory goes back to the system; guards
+ * stay. */
+size_t sni_os_page_size(void);
 void *sni_os_reserve(size_t size);
 int sni_os_open(void *addr, size_t size);
 int sni_os_guard(void *addr, size_t guard, size_t stride, size_t n);

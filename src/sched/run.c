@@ -98,7 +98,7 @@ static int resolve(sn_run_opts *out, const sn_run_opts *in)
         o.stack_size = 256 * 1024;
     if (o.stack_size < SNI_STACK_MIN || o.stack_size > (size_t)1 << 30)
         return SN_EINVAL;
-    o.stack_size = (o.stack_size + 4095) & ~(size_t)4095;
+    o.stack_size = (o.stack_size + sni_os_page_size() - 1) & ~(sni_os_page_size() - 1);
     if ((unsigned)o.deadlock > SN_DEADLOCK_NEVER)
         return SN_EINVAL;
     const char *marks = sni_os_getenv("SENNIT_STACKS");

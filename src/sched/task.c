@@ -6,7 +6,7 @@
  * Invariants, under tasks.lock: (1) a record is in exactly one of: a living task, a worker's free list, its slab's free
  * mask. (2) A slab's bit in `some` is set exactly if its free mask is not 0; a chunk is in rt->tasks.some exactly if `some`
  * is not 0. (3) A record whose rt is NULL is all zero and in its free mask. (4) All records of a slab whose bit in `used` is
- * clear are such. */
+ * clear are such, or dead ones that share their page with others. */
 #include "sched/task.h"
 
 #include "sched/alloc.h"
@@ -25,7 +25,7 @@ enum {
 
 #define CHUNK_BYTES (CHUNK * sizeof(struct sni_task))
 
-_Static_assert(SLAB * sizeof(struct sni_task) % 4096 == 0, "a slab is whole pages");
+_Static_assert(SLAB * sizeof(struct sni_task) % 4096 == 0, "a slab is whole pages, where these are of 4 KiB");
 
 struct sni_task_chunk {
     struct sni_task *tasks;      /* (c) */

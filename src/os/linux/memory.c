@@ -26,6 +26,11 @@ void sni_os_free(void *ptr, size_t size)
     free(ptr);
 }
 
+size_t sni_os_page_size(void)
+{
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
+
 void *sni_os_reserve(size_t size)
 {
     void *p = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -68,7 +73,11 @@ void *sni_os_first_touched(void *addr, size_t size)
 
 void sni_os_discard(void *addr, size_t size)
 {
-    (void)madvise(addr, size, MADV_DONTNEED);
+    uintptr_t page = sni_os_page_size();
+    uintptr_t begin = ((uintptr_t)addr + page - 1) & ~(page - 1), end = ((uintptr_t)addr + size) & ~(page - 1);
+
+    if (begin < end)
+        (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
 }
 
 /* Guard markers live in the page table and split no mapping. Emulators accept unknown advice and ignore it, so the first
