@@ -106,6 +106,29 @@ TEST(now_never_goes_back)
     }
 }
 
+static void *watch_the_clock(void *arg)
+{
+    int64_t last = sn_now(), begin = last;
+
+    (void)arg;
+    while (last - begin < SN_MS(120)) {
+        int64_t now = sn_now();
+        CHECK(now >= last);
+        last = now;
+    }
+    return NULL;
+}
+
+TEST(now_never_goes_back_in_any_thread)
+{
+    pthread_t threads[8];
+
+    for (int i = 0; i < 8; i++) /* more than there are processors: some are interrupted at the worst moment */
+        CHECK(pthread_create(&threads[i], NULL, watch_the_clock, NULL) == 0);
+    for (int i = 0; i < 8; i++)
+        CHECK(pthread_join(threads[i], NULL) == 0);
+}
+
 static int seeded(sn_ctx *ctx, void *arg)
 {
     (void)ctx;

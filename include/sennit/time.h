@@ -13,7 +13,8 @@ SN_BEGIN
 
 /* Nanoseconds since some fixed moment (on Linux that of CLOCK_MONOTONIC, which it may leave by some microseconds a
  * minute). Never goes back in one thread or task; between threads two calls within 100 ns of each other may come out in
- * either order. Costs about as much as reading the processor's time stamp counter. */
+ * either order. Costs about as much as reading the processor's counter, and has its resolution: below a nanosecond on
+ * x86-64, on 64-bit ARM commonly 1 to 40 ns. */
 SN_API int64_t sn_now(void);
 
 /* Sleeps for at least `ns` nanoseconds. Zero or less returns at once, after looking at the context.

@@ -2,7 +2,9 @@
  *
  * sn_now reads the processor's counter where the kernel trusts it. Its rate is found by comparing with the system clock
  * over growing spans: 2 ms, 50 ms, 1 s, then never again. Each finding is an immutable record, published by a pointer;
- * a new one starts where the old one stands, so that time never goes back. */
+ * a new one starts a little after where the old one stands, so that time never goes back.
+ *
+ * The counter may be coarse: on AArch64 a tick is often 40 ns, and may be 1 us. */
 #include "base/atomic.h"
 #include "base/rng.h"
 #include "sched/choice.h"
@@ -17,7 +19,11 @@ struct rate {
     uint64_t next_ticks; /* when to measure again */
 };
 
-enum { SPANS = 3 };
+enum {
+    SPANS = 3,
+    LATE_NS = 100000, /* a finding that is older than this is not published: it may be behind what others have read since */
+    SLACK_NS = 64,    /* how far it may be behind in that time, if the two rates differ by 640 ppm, which is a lot */
+};
 static const int64_t spans[SPANS] = { 2000000, 50000000, 1000000000 };
 
 /* Facts about the processor, not state of a runtime: process-wide. */
@@ -36,7 +42,7 @@ static int64_t at(const struct rate *r, uint64_t ticks)
 }
 
 /* Reads both clocks at one moment, as nearly as can be had: the counter is read before, so that time computed from the pair
- * is never behind the system clock, from which we come. */
+ * is behind the system clock, from which we come, by less than a tick. */
 static void read_both(uint64_t *ticks, int64_t *ns)
 {
     uint64_t least = UINT64_MAX;
@@ -71,12 +77,14 @@ static void measure(void)
         struct rate *r = &clk.rates[stage - 1];
         const struct rate *old = sni_load_rlx(&clk.rate);
         r->ticks = ticks;
-        r->ns = old && at(old, ticks) > ns ? at(old, ticks) : ns;
         r->per_tick = (uint64_t)(((unsigned __int128)(ns - clk.ns0) << 32) / (ticks - clk.ticks0));
+        r->ns = (old && at(old, ticks) > ns ? at(old, ticks) : ns) + (int64_t)(r->per_tick >> 32) + 1 + SLACK_NS;
         r->next_ticks = stage == SPANS ? UINT64_MAX
                                        : clk.ticks0 + (uint64_t)(((unsigned __int128)spans[stage] << 32) / r->per_tick);
-        sni_store_rel(&clk.rate, (const struct rate *)r); /* pairs with the acquire in sn_now */
-        sni_store_rel(&clk.stage, stage + 1);
+        if (at(r, sni_os_ticks()) - r->ns < LATE_NS) { /* else we were interrupted: the next caller tries again */
+            sni_store_rel(&clk.rate, (const struct rate *)r); /* pairs with the acquire in sn_now */
+            sni_store_rel(&clk.stage, stage + 1);
+        }
     }
     sni_store_rel(&clk.busy, 0u);
 }
@@ -93,7 +101,9 @@ int64_t sn_now(void)
     if (sni_unlikely(!r)) {
         if (sni_load_rlx(&clk.stage) <= SPANS)
             measure();
-        return sni_os_clock();
+        int64_t ns = sni_os_clock();
+        if (!(r = sni_load_acq(&clk.rate))) /* as above; one that has been published since may be behind `ns` by now */
+            return ns;
     }
     uint64_t ticks = sni_os_ticks();
     if (sni_unlikely(ticks >= r->next_ticks)) {
