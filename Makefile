@@ -7,7 +7,7 @@ CMAKE   ?= cmake
 JOBS    ?= $(shell nproc)
 SN_SLOW ?= 1
 
-.PHONY: all run test stress asan tsan debug portable lint bench help clean deps clang-deps
+.PHONY: all run test stress asan tsan debug portable aarch64 lint bench help clean deps clang-deps
 
 all: $(BUILD)/build.ninja ## build the library, the command, tests, examples and benchmarks
 	@$(CMAKE) --build $(BUILD) --parallel $(JOBS)
@@ -44,6 +44,11 @@ tsan: clang-deps ## ThreadSanitizer
 portable: ## the portable stack switch
 	@$(MAKE) test BUILD=build/portable FLAGS="-DSN_PORTABLE=ON -DSN_DEBUG=ON"
 
+aarch64: ## cross-build for 64-bit ARM, tested under QEMU
+	@scripts/install-deps cmake ninja-build gcc-aarch64-linux-gnu g++-aarch64-linux-gnu qemu-user
+	@scripts/check-tls aarch64
+	@SN_SLOW=6 SN_STRESS_MS=300 $(MAKE) test BUILD=build/aarch64 FLAGS="-DCMAKE_TOOLCHAIN_FILE=cmake/aarch64.cmake"
+
 lint: ## layers, forbidden words, snippets
 	@scripts/install-deps python3 gcc binutils
 	@scripts/lint
@@ -52,7 +57,7 @@ bench: all ## every benchmark, one line of JSON each
 	@for b in $(BUILD)/bench/*_bench; do $$b; done
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 clean: ## remove everything that was built
 	@rm -rf build

@@ -6,10 +6,12 @@
  *   sni_arch_start(&save, top, arg)   saves, and calls sni_arch_entry(arg) on the fresh stack that ends at `top`
  *   sni_arch_leave(to)                saves nothing, continues `to`
  *
- * `top` is 16-byte aligned. sni_arch_entry never returns.
+ * `top` is 16-byte aligned. sni_arch_entry never returns. In the assembly a saved stack stands at sni_arch_parked: with that
+ * for a program counter and `sp` for a stack pointer, an unwinder or debugger shows the calls of a task that does not run.
  *
  * sni_self_load() reads the thread-local sni_tls_self anew each time: a task may continue on another thread after a
- * switch, and a compiler that is shown an ordinary thread-local keeps its address across the call.
+ * switch, and a compiler that is shown an ordinary thread-local keeps its address across the call. So nothing else in the
+ * library touches it, and scripts/check-tls looks at the machine code.
  */
 #ifndef SNI_ARCH_H
 #define SNI_ARCH_H
@@ -21,6 +23,7 @@ void sni_arch_switch(void **save, void *to);
 void sni_arch_start(void **save, void *top, void *arg);
 _Noreturn void sni_arch_leave(void *to);
 _Noreturn void sni_arch_entry(void *arg);
+extern const char sni_arch_parked[];
 
 #if defined(__x86_64__) && !defined(SN_PORTABLE)
 static inline struct sni_worker *sni_self_load(void)
@@ -30,8 +33,40 @@ static inline struct sni_worker *sni_self_load(void)
     __asm__ volatile("movq sni_tls_self@gottpoff(%%rip), %0\n\tmovq %%fs:(%0), %0" : "=r"(self) : : "memory");
     return self;
 }
+
+static inline void sni_self_store(struct sni_worker *self)
+{
+    void *at;
+
+    __asm__ volatile("movq sni_tls_self@gottpoff(%%rip), %0\n\tmovq %1, %%fs:(%0)" : "=&r"(at) : "r"(self) : "memory");
+}
+#elif defined(__aarch64__) && !defined(SN_PORTABLE)
+static inline struct sni_worker *sni_self_load(void)
+{
+    struct sni_worker *self;
+    void *at;
+
+    __asm__ volatile("adrp %1, :gottprel:sni_tls_self\n\t"
+                     "ldr %1, [%1, #:gottprel_lo12:sni_tls_self]\n\t"
+                     "mrs %0, tpidr_el0\n\t"
+                     "ldr %0, [%0, %1]"
+                     : "=&r"(self), "=&r"(at) : : "memory");
+    return self;
+}
+
+static inline void sni_self_store(struct sni_worker *self)
+{
+    void *thread, *at;
+
+    __asm__ volatile("adrp %1, :gottprel:sni_tls_self\n\t"
+                     "ldr %1, [%1, #:gottprel_lo12:sni_tls_self]\n\t"
+                     "mrs %0, tpidr_el0\n\t"
+                     "str %2, [%0, %1]"
+                     : "=&r"(thread), "=&r"(at) : "r"(self) : "memory");
+}
 #else
 struct sni_worker *sni_self_load(void);
+void sni_self_store(struct sni_worker *self);
 #endif
 
 #endif

@@ -16,6 +16,12 @@ __attribute__((noinline)) struct sni_worker *sni_self_load(void)
     return self;
 }
 
+__attribute__((noinline)) void sni_self_store(struct sni_worker *self)
+{
+    sni_tls_self = self;
+    __asm__ volatile("" : : : "memory");
+}
+
 void sni_arch_switch(void **save, void *to)
 {
     ucontext_t here;

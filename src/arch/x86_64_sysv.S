@@ -61,12 +61,15 @@
         .hidden sni_arch_switch
         .type   sni_arch_switch, @function
         .p2align 4
+        .globl  sni_arch_parked
+        .hidden sni_arch_parked
 sni_arch_switch:
         .cfi_startproc
         endbr64
         save_registers
         movq    %rsp, (%rdi)
         movq    %rsi, %rsp
+sni_arch_parked:
         restore_registers_and_return
         .cfi_endproc
         .size   sni_arch_switch, . - sni_arch_switch

@@ -20,6 +20,11 @@ static inline uint64_t sni_os_ticks(void)
 {
 #if defined(__x86_64__)
     return __builtin_ia32_rdtsc();
+#elif defined(__aarch64__)
+    uint64_t ticks;
+
+    __asm__ volatile("isb\n\tmrs %0, cntvct_el0" : "=r"(ticks)); /* isb: else one read may overtake another */
+    return ticks;
 #else
     return 0;
 #endif

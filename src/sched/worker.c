@@ -50,7 +50,7 @@ int sni_worker_init(struct sni_worker *w, struct sni_rt *rt, uint32_t id)
 
 void sni_worker_forked(void)
 {
-    sni_tls_self = NULL;
+    sni_self_store(NULL);
 }
 
 void sni_worker_destroy(struct sni_worker *w)
@@ -264,7 +264,7 @@ void sni_worker_run(struct sni_worker *w)
     struct sni_rt *rt = w->own.rt;
     uint32_t round = 0;
 
-    sni_tls_self = w;
+    sni_self_store(w);
     sni_store_rlx(&w->thread_id, (uint32_t)sni_os_thread_id());
     w->altstack = sni_os_altstack_set();
     sni_san_thread(w);
@@ -282,7 +282,7 @@ void sni_worker_run(struct sni_worker *w)
         sni_switch(w, &w->own.idle, t, sni_no_commit, NULL);
     }
     sni_os_altstack_drop(w->altstack);
-    sni_tls_self = NULL;
+    sni_self_store(NULL);
     sni_store_rel(&w->exited, 1u); /* pairs with the acquire in join_workers */
 }
 
