@@ -22,7 +22,9 @@ typedef enum sn_deadlock {
 } sn_deadlock;
 
 typedef struct sn_run_opts {
-    int workers;          /* threads that run tasks, 1 to 256. 0: default $SENNIT_WORKERS, else the CPUs we may use */
+    int workers;          /* threads that run tasks, 1 to 256. 0: default $SENNIT_WORKERS, else the CPUs that the caller
+                           * may run on (sched_setaffinity), or what its control groups' CPU quota is in CPUs, rounded
+                           * up, if that is less, but not less than 2 for that reason */
     size_t stack_size;    /* bytes of address space per task, 64 KiB of them a guard. 0: default 256 KiB */
     int64_t grace_ns;     /* how long tasks may go on after the main one has returned. 0: default 1 s */
     sn_deadlock deadlock; /* what to do when nothing can run any more. 0: default SN_DEADLOCK_AUTO */

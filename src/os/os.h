@@ -37,7 +37,7 @@ struct sni_os_thread {
 };
 int sni_os_thread_start(struct sni_os_thread *out, void *(*fn)(void *), void *arg, const char *name);
 void sni_os_thread_join(struct sni_os_thread *thread);
-int sni_os_cpu_count(void);      /* CPUs that this process may use, at least 1 */
+int sni_os_cpu_count(void);      /* CPUs that the caller may use and has the time of, at least 1 */
 int sni_os_thread_count(void);   /* threads of this process, or a negative error */
 int sni_os_thread_id(void);      /* the calling thread's */
 bool sni_os_thread_computes(int id); /* it runs, or would if there were a processor: it waits for nothing else */

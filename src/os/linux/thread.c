@@ -46,16 +46,6 @@ void sni_os_thread_join(struct sni_os_thread *thread)
     (void)pthread_join(thread->handle, NULL);
 }
 
-int sni_os_cpu_count(void)
-{
-    cpu_set_t set;
-
-    if (sched_getaffinity(0, sizeof set, &set) != 0)
-        return 1;
-    int n = CPU_COUNT(&set);
-    return n > 0 ? n : 1;
-}
-
 /* The text of /proc/.../stat from its third field on, which is after the name in brackets; NULL: there is none. */
 static char *read_stat(const char *path, char *text, size_t size)
 {
