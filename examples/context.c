@@ -47,7 +47,7 @@ static int handle(sn_ctx *ctx, void *arg)
 
 static int app(sn_ctx *ctx, void *arg)
 {
-    static const int64_t takes[] = { SN_MS(1), SN_MS(300), SN_MS(2), SN_MS(90) };
+    static const int64_t takes[] = { SN_MS(1), SN_MS(300), SN_MS(2), SN_MS(60) };
     int_chan signals;
     sn_group requests;
     int signo, r, e;

@@ -1,4 +1,4 @@
-// hello.c in C++: named variables in place of compound literals, the rest is the same.
+// hello.c in C++: a named variable in place of a compound literal, the rest is the same.
 #include <sennit.h>
 
 #include <cstdio>
@@ -25,18 +25,13 @@ static int app(sn_ctx *ctx, void *)
 
     if ((r = sn_chan_make(&out, 0)) < 0)
         return r;
-    sn_ctx *gc = sn_group_init(&g, ctx);
+    sn_ctx *gc = sn_group_init(&g, ctx); // ends when a member fails: nobody waits for a dead sender
     r = sn_group_go(&g, squares, &out);
     while (r == 0 && (r = sn_chan_recv(gc, out, &v)) == 0)
         std::printf("%d\n", v);
     if (r != SN_ECLOSED)
         sn_group_cancel(&g);
     int e = sn_group_wait(&g);
-
-    sn_chan_unit never = {};
-    sn_case cases[] = { sn_on_unit_recv(never), sn_on_recv(out, &v), sn_on_after(SN_SEC(1)) };
-    if (sn_select(ctx, cases, 3) == 1 && cases[1].err == SN_ECLOSED)
-        std::printf("closed\n");
     sn_chan_free(out);
     return e < 0 ? e : r == SN_ECLOSED ? 0 : r;
 }
