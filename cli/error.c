@@ -1,18 +1,29 @@
 #include "cli.h"
 
+#include "quote.h"
+
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 const char *cli_subcommand = "";
+void (*cli_error_writer)(const char *line, size_t n);
 
 void cli_error(const char *format, ...)
 {
-    char line[4096];
+    char line[4096], *text;
     int n = snprintf(line, sizeof line, "sennit%s%s: ", *cli_subcommand ? " " : "", cli_subcommand);
     va_list ap;
 
     va_start(ap, format);
-    (void)vsnprintf(line + n, sizeof line - (size_t)n, format, ap);
+    bool whole = vasprintf(&text, format, ap) >= 0;
     va_end(ap);
-    (void)fprintf(stderr, "%s\n", line); /* stderr is unbuffered: one write, whole lines */
+    n += (int)quote_show(line + n, sizeof line - (size_t)n - 1, whole ? text : "out of memory");
+    if (whole)
+        free(text);
+    line[n++] = '\n';
+    if (cli_error_writer)
+        cli_error_writer(line, (size_t)n);
+    else
+        (void)fwrite(line, 1, (size_t)n, stderr); /* stderr is unbuffered: one write, whole lines */
 }

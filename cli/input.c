@@ -45,50 +45,64 @@ static int make_room(struct input *in)
     return 0;
 }
 
-static int give(char **out, const char *at, size_t n)
+/* One more input for the item. */
+static int add(struct input *in, const char *at, size_t n)
 {
-    char *text = malloc(n + 1);
-
-    if (!text)
-        return SN_ENOMEM;
-    memcpy(text, at, n);
-    text[n] = '\0';
-    *out = text;
-    return 1;
+    if (in->size + n + 1 > in->text_room) {
+        size_t room = (in->size + n + 1) * 2;
+        char *text = realloc(in->text, room);
+        if (!text)
+            return SN_ENOMEM;
+        in->text = text;
+        in->text_room = room;
+    }
+    memcpy(in->text + in->size, at, n);
+    in->text[in->size + n] = '\0';
+    in->size += n + 1;
+    in->n++;
+    return 0;
 }
 
-/* A line of the buffer, or what lies between two NULs. */
-static int give_line(const struct input *in, char **out, const char *at, size_t n)
+static int add_columns(struct input *in, const char *at, size_t n)
 {
-    if (!in->o->nul && memchr(at, '\0', n)) {
+    const struct columns *c = &in->o->colsep;
+    size_t place, length;
+    int r = 0;
+
+    for (bool begins = true; r == 0 && columns_find(c, at, n, begins, &place, &length); begins = false) {
+        r = add(in, at, place);
+        at += place + length;
+        n -= place + length;
+    }
+    return r < 0 ? r : add(in, at, n);
+}
+
+/* A line that was read, or what lies between two NULs. */
+static int add_record(struct input *in, const char *at, size_t n)
+{
+    if (in->fd >= 0 && !in->o->nul && memchr(at, '\0', n)) {
         cli_error("the inputs contain NUL bytes; -0 reads inputs that end with one");
         return SN_EINVAL;
     }
-    return give(out, at, n);
+    return in->o->colsep.given ? add_columns(in, at, n) : add(in, at, n);
 }
 
-int input_next(sn_ctx *ctx, struct input *in, char **out)
+static int add_line(sn_ctx *ctx, struct input *in)
 {
     size_t searched = 0;
     int r;
 
-    if (in->fd < 0) {
-        if (in->next_word == in->o->ninputs)
-            return 0;
-        const char *word = in->o->inputs[in->next_word++];
-        return give(out, word, strlen(word));
-    }
     for (;;) {
         size_t have = in->end - in->start;
         char *from = in->buf ? in->buf + in->start : in->buf;
         char *stop = have > searched ? memchr(from + searched, in->o->nul ? '\0' : '\n', have - searched) : NULL;
         if (stop) {
             in->start += (size_t)(stop - from) + 1;
-            return give_line(in, out, from, (size_t)(stop - from));
+            return (r = add_record(in, from, (size_t)(stop - from))) < 0 ? r : 1;
         }
         if (in->eof) {
             in->start = in->end;
-            return have > 0 ? give_line(in, out, from, have) : 0;
+            return have == 0 ? 0 : (r = add_record(in, from, have)) < 0 ? r : 1;
         }
         searched = have;
         if ((r = make_room(in)) < 0)
@@ -106,9 +120,44 @@ int input_next(sn_ctx *ctx, struct input *in, char **out)
     }
 }
 
+static int add_word(struct input *in)
+{
+    if (in->next_word == in->o->ninputs)
+        return 0;
+    const char *word = in->o->inputs[in->next_word++];
+    int r = add_record(in, word, strlen(word));
+    return r < 0 ? r : 1;
+}
+
+int input_next(sn_ctx *ctx, struct input *in, struct item **out)
+{
+    int r = 1;
+
+    in->n = in->size = 0;
+    for (long i = 0; i < in->o->per_job && r == 1; i++)
+        if ((r = in->fd < 0 ? add_word(in) : add_line(ctx, in)) < 0)
+            return r;
+    if (in->n == 0)
+        return 0;
+    struct item *item = malloc(sizeof *item + in->size);
+    if (!item)
+        return SN_ENOMEM;
+    item->n = in->n;
+    item->size = in->size;
+    memcpy(item->text, in->text, in->size);
+    *out = item;
+    return 1;
+}
+
+uint64_t input_count(const struct options *o)
+{
+    return o->inputs ? (uint64_t)((o->ninputs + o->per_job - 1) / o->per_job) : 0;
+}
+
 void input_close(struct input *in)
 {
     if (in->fd > 0)
         (void)sn_fd_close(in->fd);
     free(in->buf);
+    free(in->text);
 }

@@ -1,15 +1,74 @@
 #include "options.h"
 
-#include <ctype.h>
-#include <errno.h>
-#include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
+#include "values.h"
 
-static const char help[] =
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    OPT_SHELL = 256,
+    OPT_TIMEOUT,
+    OPT_DEADLINE,
+    OPT_RETRIES,
+    OPT_BACKOFF,
+    OPT_HALT,
+    OPT_LINE_BUFFER,
+    OPT_TAG,
+    OPT_JSON,
+    OPT_JOBLOG,
+    OPT_RESUME,
+    OPT_RESUME_FAILED,
+    OPT_RESULTS,
+    OPT_PROGRESS,
+    OPT_NO_PROGRESS,
+    OPT_SUMMARY,
+    OPT_DRY_RUN,
+};
+
+/* The one list of options: what is parsed, what --help prints. The manual page and the completions in cli/man and
+ * cli/completions are written by hand, and a test compares them with it. */
+static const struct option {
+    const char *name;
+    int letter;        /* below 256: also as -X */
+    const char *value; /* what stands for its value; NULL: it takes none */
+    const char *help;
+} table[] = {
+    { "jobs", 'j', "N|N%", "so many at a time; N% of the CPUs; 0: as many as the machine allows\n"
+                           "(default: the CPUs that sennit may use)" },
+    { "arg-file", 'a', "FILE", "take inputs from FILE" },
+    { "null", '0', NULL, "inputs end with a NUL byte instead of a newline" },
+    { "max-args", 'N', "N", "N inputs for each job: {1} to {N}" },
+    { "colsep", 'C', "REGEX", "split each input into columns, {1}, {2}, ...; an extended regular expression; \\t is a tab" },
+    { "shell", OPT_SHELL, NULL, "run the words as a shell script, with the inputs as \"$1\", \"$2\", ..." },
+    { "keep-order", 'k', NULL, "print outputs in the order of the inputs; at most 512 jobs run ahead" },
+    { "line-buffer", OPT_LINE_BUFFER, NULL, "print each line as it comes; with -k those of the first unfinished job" },
+    { "ungroup", 'u', NULL, "let the jobs write to standard output and error themselves" },
+    { "tag", OPT_TAG, NULL, "print the input and a tab before each line" },
+    { "json", OPT_JSON, NULL, "print events, one JSON object per line, that carry the outputs" },
+    { "results", OPT_RESULTS, "DIR", "also keep what each job printed, and how it ended, in DIR/NUMBER/" },
+    { "joblog", OPT_JOBLOG, "FILE", "write a line to FILE for each job that is over; what FILE held is lost" },
+    { "resume", OPT_RESUME, NULL, "go on with the job log: jobs that it has are not run again" },
+    { "resume-failed", OPT_RESUME_FAILED, NULL, "the same, but run again those that failed" },
+    { "retries", OPT_RETRIES, "N", "try a job N times in all until it succeeds, always in its slot; the last try counts" },
+    { "backoff", OPT_BACKOFF, "T|T..T", "wait between tries: T, or doubled each time from the first T to the second, and\n"
+                                        "up to half less by chance (default: 0)" },
+    { "timeout", OPT_TIMEOUT, "T", "end a try after T (10, 1.5s, 200ms, 2m, 1h): TERM to its process group, a second\n"
+                                   "later KILL" },
+    { "deadline", OPT_DEADLINE, "T", "end the run after T: no more jobs; TERM to the running ones, a second later KILL" },
+    { "halt", OPT_HALT, "WHEN", "soon,fail=N  soon,fail=N%  soon,success=N: start no more jobs once so many have\n"
+                                "failed or succeeded; now,...: end the running ones too" },
+    { "progress", OPT_PROGRESS, NULL, "a status line on standard error; the default if that is a terminal" },
+    { "no-progress", OPT_NO_PROGRESS, NULL, "no status line" },
+    { "summary", OPT_SUMMARY, NULL, "print jobs, failures, rate and durations at the end, on standard error" },
+    { "dry-run", OPT_DRY_RUN, NULL, "print the commands instead of running them" },
+    { "help", 'h', NULL, "print this" },
+};
+
+enum { OPTIONS = sizeof table / sizeof *table };
+
+/* --- help --- */
+
+static const char help_before[] =
     "usage: sennit run [options] [--] command [words] [::: inputs]\n"
     "\n"
     "Runs the command once per input, several at a time. Inputs are the lines of standard input, or of -a FILE, or the\n"
@@ -19,130 +78,33 @@ static const char help[] =
     "  {}    the input                  {//}  its directory\n"
     "  {.}   without its extension      {/.}  its last part without extension\n"
     "  {/}   its last part              {#} {%}  the job's number, the slot it runs in\n"
+    "With -N or --colsep: {1} {1.} {1/} {1//} {1/.} the first, {-1} the last; {} alone in a word: each as a word.\n"
+    "\n";
+
+static const char help_after[] =
     "\n"
-    "  -j, --jobs N|N%     so many at a time; N% of the CPUs; 0: as many as the machine allows\n"
-    "                      (default: the CPUs that sennit may use)\n"
-    "  -k, --keep-order    print outputs in the order of the inputs; at most 512 jobs run ahead\n"
-    "  -a, --arg-file F    take inputs from F\n"
-    "  -0, --null          inputs end with a NUL byte instead of a newline\n"
-    "      --shell         run the words as a shell script, with the input as \"$1\"\n"
-    "      --timeout T     end a job after T (10, 1.5s, 200ms, 2m, 1h): TERM to its process group, a second later KILL\n"
-    "      --halt WHEN     soon,fail=N  soon,fail=N%  soon,success=N: start no more jobs once so many have failed or\n"
-    "                      succeeded; now,...: end the running ones too\n"
-    "      --summary       print jobs, failures, rate and durations at the end, on standard error\n"
-    "      --dry-run       print the commands instead of running them\n"
-    "  -h, --help          print this\n"
+    "A job's output appears whole when the job is over, that of its last try; its standard input is /dev/null. Ctrl-C: no\n"
+    "new jobs, the running ones end; again: TERM to them; a third time: KILL; a fourth: their outputs are given up.\n"
     "\n"
-    "A job's output appears whole when the job is over; its standard input is /dev/null. Ctrl-C: no new jobs, the running\n"
-    "ones end; again: TERM to them; a third time: KILL.\n"
-    "\n"
-    "Exit code: 0, all succeeded; 1 to 100, so many failed; 101, more; 130, interrupted; 255, usage or an own error.\n";
+    "Exit code: 0, all succeeded; 1 to 100, so many failed; 101, more; 124, the deadline passed; 130, interrupted;\n"
+    "255, usage or an own error. 'man sennit' has it all.\n";
 
-enum { OPT_SHELL = 256, OPT_TIMEOUT, OPT_HALT, OPT_SUMMARY, OPT_DRY_RUN };
-
-static const struct {
-    const char *name;
-    int letter;
-    bool value;
-} table[] = {
-    { "jobs", 'j', true },         { "keep-order", 'k', false },      { "arg-file", 'a', true },
-    { "null", '0', false },        { "shell", OPT_SHELL, false },     { "timeout", OPT_TIMEOUT, true },
-    { "halt", OPT_HALT, true },    { "summary", OPT_SUMMARY, false }, { "dry-run", OPT_DRY_RUN, false },
-    { "help", 'h', false },
-};
-
-enum { OPTIONS = sizeof table / sizeof *table };
-
-/* --- values --- */
-
-static int cpus(void)
+static void print_help(void)
 {
-    cpu_set_t set;
-
-    return sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0 ? CPU_COUNT(&set) : 1;
-}
-
-/* Each job takes two pipes and a pidfd here, and a process. */
-static long most_jobs(void)
-{
-    struct rlimit files, processes;
-    long most = 4000;
-
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY && (long)files.rlim_cur < most * 6 + 20)
-        most = ((long)files.rlim_cur - 20) / 6;
-    if (getrlimit(RLIMIT_NPROC, &processes) == 0 && processes.rlim_cur != RLIM_INFINITY &&
-        (long)processes.rlim_cur / 2 < most)
-        most = (long)processes.rlim_cur / 2;
-    return most > 1 ? most : 1;
-}
-
-static int parse_jobs(int *out, const char *text)
-{
-    char *end;
-
-    errno = 0;
-    long n = strtol(text, &end, 10);
-    bool percent = strcmp(end, "%") == 0;
-    if (end == text || !isdigit((unsigned char)*text) || errno || (*end && !percent) || n > 1000000) {
-        cli_error("--jobs takes a number such as 8 or 50%%, not '%s'", text);
-        return SN_EINVAL;
+    (void)fputs(help_before, stdout);
+    for (int i = 0; i < OPTIONS; i++) {
+        const struct option *o = &table[i];
+        char left[40];
+        int indent = o->letter < 256 ? sprintf(left, "  -%c, ", o->letter) : sprintf(left, "%6s", "");
+        (void)snprintf(left + indent, sizeof left - (size_t)indent, "--%s %s", o->name, o->value ? o->value : "");
+        const char *line = o->help;
+        for (const char *label = left; *line; label = "") {
+            int n = (int)strcspn(line, "\n");
+            (void)printf("%-25s %.*s\n", label, n, line);
+            line += n + (line[n] == '\n');
+        }
     }
-    long most = most_jobs();
-    if (percent)
-        n = n * cpus() / 100 > 0 ? n * cpus() / 100 : 1;
-    else if (n == 0)
-        n = most;
-    if (n > most)
-        cli_error("only %ld jobs at a time: the limits on open files and processes (ulimit -n, -u) allow no more", most);
-    *out = (int)(n < most ? n : most);
-    return 0;
-}
-
-static int parse_duration(int64_t *out, const char *text)
-{
-    static const struct {
-        const char *unit;
-        double ns;
-    } units[] = { { "", 1e9 }, { "s", 1e9 }, { "ms", 1e6 }, { "us", 1e3 }, { "m", 60e9 }, { "h", 3600e9 } };
-    char *end;
-    double n = strtod(text, &end);
-
-    if (end != text && isdigit((unsigned char)*text) && n > 0)
-        for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-            if (strcmp(end, units[i].unit) == 0 && n * units[i].ns >= 1 && n * units[i].ns < 9e18) {
-                *out = (int64_t)(n * units[i].ns);
-                return 0;
-            }
-    cli_error("'%s' is no duration; write for instance 10, 1.5s, 200ms, 2m or 1h", text);
-    return SN_EINVAL;
-}
-
-static int parse_halt(struct options *o, const char *text)
-{
-    const char *what = NULL;
-    bool success = false;
-    char *end;
-
-    if (strncmp(text, "soon,", 5) == 0)
-        o->halt = HALT_SOON, what = text + 5;
-    else if (strncmp(text, "now,", 4) == 0)
-        o->halt = HALT_NOW, what = text + 4;
-    if (what && strncmp(what, "fail=", 5) == 0)
-        what += 5;
-    else if (what && strncmp(what, "success=", 8) == 0)
-        success = true, what += 8;
-    else
-        what = NULL;
-    if (what && isdigit((unsigned char)*what)) {
-        o->halt_count = strtol(what, &end, 10);
-        o->halt_percent = *end == '%';
-        o->halt_on_success = success;
-        if (o->halt_count > 0 && end[o->halt_percent] == '\0' &&
-            !(o->halt_percent && (success || o->halt_count > 100)))
-            return 0;
-    }
-    cli_error("--halt takes soon or now, a comma, and fail=N, fail=N%% or success=N, not '%s'", text);
-    return SN_EINVAL;
+    (void)fputs(help_after, stdout);
 }
 
 /* --- the command line --- */
@@ -189,27 +151,33 @@ static int unknown(const char *word)
     return SN_EINVAL;
 }
 
-static int apply(struct options *o, int letter, const char *value)
+static int apply_output(struct options *o, int letter, const char *value)
 {
     switch (letter) {
-    case 'j':
-        return parse_jobs(&o->jobs, value);
     case 'k':
         o->ordered = true;
         return 0;
-    case 'a':
-        o->file = value;
+    case 'u':
+        o->grouping = GROUP_NONE;
         return 0;
-    case '0':
-        o->nul = true;
+    case OPT_LINE_BUFFER:
+        o->grouping = GROUP_LINES;
         return 0;
-    case OPT_SHELL:
-        o->shell = true;
+    case OPT_TAG:
+        o->tag = true;
         return 0;
-    case OPT_TIMEOUT:
-        return parse_duration(&o->timeout, value);
-    case OPT_HALT:
-        return parse_halt(o, value);
+    case OPT_JSON:
+        o->json = true;
+        return 0;
+    case OPT_RESULTS:
+        o->results = value;
+        return 0;
+    case OPT_PROGRESS:
+        o->progress = true;
+        return 0;
+    case OPT_NO_PROGRESS:
+        o->progress = false;
+        return 0;
     case OPT_SUMMARY:
         o->summary = true;
         return 0;
@@ -217,8 +185,51 @@ static int apply(struct options *o, int letter, const char *value)
         o->dry_run = true;
         return 0;
     default:
-        (void)fputs(help, stdout);
+        print_help();
         return 1;
+    }
+}
+
+static int apply(struct options *o, int letter, const char *value)
+{
+    switch (letter) {
+    case 'j':
+        return value_jobs(&o->jobs, value);
+    case 'a':
+        o->file = value;
+        return 0;
+    case '0':
+        o->nul = true;
+        return 0;
+    case 'N':
+        o->positional = true;
+        return value_count(&o->per_job, "--max-args", value);
+    case 'C':
+        o->positional = true;
+        return columns_parse(&o->colsep, value);
+    case OPT_SHELL:
+        o->shell = true;
+        return 0;
+    case OPT_JOBLOG:
+        o->joblog = value;
+        return 0;
+    case OPT_RESUME_FAILED:
+        o->resume_failed = true; /* fall through */
+    case OPT_RESUME:
+        o->resume = true;
+        return 0;
+    case OPT_RETRIES:
+        return value_count(&o->tries, "--retries", value);
+    case OPT_BACKOFF:
+        return value_backoff(o, value);
+    case OPT_TIMEOUT:
+        return value_duration(&o->timeout, value);
+    case OPT_DEADLINE:
+        return value_duration(&o->deadline, value);
+    case OPT_HALT:
+        return value_halt(o, value);
+    default:
+        return apply_output(o, letter, value);
     }
 }
 
@@ -262,12 +273,39 @@ static int parse_word(struct options *o, int argc, char **argv, int *i)
     return 0;
 }
 
+/* What cannot be had together, in one line each. */
+static int check(const struct options *o)
+{
+    const struct {
+        bool wrong;
+        const char *why;
+    } rules[] = {
+        { o->ncommand == 0, "no command given; 'sennit run --help' shows how" },
+        { o->inputs && o->file, "inputs come from --arg-file or from ':::', not from both" },
+        { o->resume && !o->joblog, "--resume needs --joblog, which says what is done already" },
+        { o->joblog && !*o->joblog, "--joblog needs the name of a file" },
+        { o->results && !*o->results, "--results needs the name of a directory" },
+        { o->grouping == GROUP_NONE && o->ordered, "--ungroup cannot keep the order of outputs (--keep-order)" },
+        { o->grouping == GROUP_NONE && o->tag, "--ungroup cannot --tag lines, which it does not see" },
+        { o->grouping == GROUP_NONE && o->results, "--ungroup cannot keep --results, since it does not see the outputs" },
+        { o->grouping != GROUP_JOBS && o->json, "--json has outputs in its events: no --ungroup or --line-buffer" },
+        { o->json && o->tag, "--json has the input in each event: no --tag" },
+        { o->json && o->dry_run, "--dry-run prints commands, not events: no --json" },
+    };
+
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+        if (rules[i].wrong) {
+            cli_error("%s", rules[i].why);
+            return SN_EINVAL;
+        }
+    return 0;
+}
+
 int options_parse(struct options *o, int argc, char **argv)
 {
     int i = 1, r;
 
-    memset(o, 0, sizeof *o);
-    o->jobs = cpus();
+    *o = (struct options){ .jobs = value_jobs_default(), .per_job = 1, .tries = 1, .progress = true };
     for (; i < argc && argv[i][0] == '-' && argv[i][1]; i++) {
         if (strcmp(argv[i], "--") == 0) {
             i++;
@@ -285,13 +323,10 @@ int options_parse(struct options *o, int argc, char **argv)
         o->inputs = argv + i + 1;
         o->ninputs = argc - i - 1;
     }
-    if (o->ncommand == 0) {
-        cli_error("no command given; 'sennit run --help' shows how");
-        return SN_EINVAL;
-    }
-    if (o->inputs && o->file) {
-        cli_error("inputs come from --arg-file or from ':::', not from both");
-        return SN_EINVAL;
-    }
-    return 0;
+    return check(o);
+}
+
+void options_free(struct options *o)
+{
+    columns_free(&o->colsep);
 }

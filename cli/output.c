@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* The buffer is full: its contents go to the spool. */
@@ -87,6 +88,21 @@ int output_drain(struct output *o, int fd)
     }
 }
 
+int output_append(struct output *o, const char *bytes, size_t n)
+{
+    while (n > 0) {
+        int r = make_room(o);
+        if (r < 0)
+            return r;
+        size_t fits = o->room - o->n < n ? o->room - o->n : n;
+        memcpy(o->buf + o->n, bytes, fits);
+        o->n += fits;
+        bytes += fits;
+        n -= fits;
+    }
+    return 0;
+}
+
 void output_discard(sn_ctx *ctx, int fd)
 {
     char *scratch = malloc(SPOOL_BLOCK), little[64];
@@ -96,26 +112,24 @@ void output_discard(sn_ctx *ctx, int fd)
     free(scratch);
 }
 
-static int print_blocks(sn_ctx *ctx, const struct output *o, int fd)
+uint64_t output_size(const struct output *o)
 {
-    char *block = malloc(SPOOL_BLOCK);
-    int64_t r = block ? 0 : SN_ENOMEM;
-
-    for (size_t i = 0; i < o->nblocks && r >= 0; i++)
-        if ((r = spool_get(o->blocks[i], block)) == 0)
-            r = sn_fd_write(ctx, fd, block, SPOOL_BLOCK);
-    free(block);
-    return r < 0 ? (int)r : 0;
+    return (uint64_t)o->nblocks * SPOOL_BLOCK + o->n;
 }
 
-int output_print(sn_ctx *ctx, struct output *o, int fd)
+int output_each(const struct output *o, output_take *take, void *arg)
 {
-    int64_t r = o->nblocks ? print_blocks(ctx, o, fd) : 0;
+    int r = 0;
 
-    if (r == 0 && o->n)
-        r = sn_fd_write(ctx, fd, o->buf, o->n);
-    output_free(o);
-    return r < 0 ? (int)r : 0;
+    if (o->nblocks) {
+        char *block = malloc(SPOOL_BLOCK);
+        r = block ? 0 : SN_ENOMEM;
+        for (size_t i = 0; i < o->nblocks && r == 0; i++)
+            if ((r = spool_get(o->blocks[i], block)) == 0)
+                r = take(arg, block, SPOOL_BLOCK);
+        free(block);
+    }
+    return r == 0 && o->n ? take(arg, o->buf, o->n) : r;
 }
 
 void output_free(struct output *o)

@@ -358,7 +358,7 @@ case_names() {
     same "$("$sennit" run echo '{.} {/.}' ::: .. | tr -d '\n')" '.. ..'
     same "$("$sennit" run echo '{.} {/.}' ::: a/.. | tr -d '\n')" 'a/.. ..'
     same "$("$sennit" run echo '{.} {/.}' ::: a/..b.c | tr -d '\n')" 'a/..b ..b'
-    exits 255 "$sennit" run --tag true ::: 1
+    exits 255 "$sennit" run --zap true ::: 1
     ! grep -q 'did you mean' err || fail "$(cat err)"
     exits 255 "$sennit" run --keep true ::: 1
     grep -q "did you mean '--keep-order'" err || fail "$(cat err)"
