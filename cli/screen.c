@@ -1,11 +1,13 @@
 #include "screen.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <termios.h>
 #include <unistd.h>
 
-enum { BUFFER = 64 * 1024 };
+enum { BUFFER = 64 * 1024, STATUS = 512 };
 
 static struct {
     sn_mutex lock;
@@ -16,7 +18,8 @@ static struct {
     int error;        /* (lock) since screen_begin */
     bool terminal[3]; /* const while open: this descriptor is the terminal of the status line */
     bool in_line;     /* (lock) the last line on that terminal is output, and unfinished */
-    bool shown;       /* (lock) the status line is on it */
+    bool shown;       /* (lock) the status line is on it ... */
+    char status[STATUS]; /* (lock) ... and is this */
 } screen;
 
 /* --- the status line --- */
@@ -46,25 +49,26 @@ int screen_width(void)
     return ioctl(2, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
-/* A shell that has put us in the background has the terminal itself. */
-static bool in_foreground(void)
+/* A shell that has put us in the background has the terminal itself, and so has a pager or an editor, perhaps the one that
+ * reads our output: they take it out of its line mode. */
+static bool is_ours(void)
 {
     pid_t group = tcgetpgrp(2);
+    struct termios t;
 
-    return group < 0 || group == getpgrp();
+    return (group < 0 || group == getpgrp()) && tcgetattr(2, &t) == 0 && (t.c_lflag & ICANON);
 }
 
 void screen_status(const char *text)
 {
-    char line[1024];
-    size_t n = strlen(text) < sizeof line - 8 ? strlen(text) : sizeof line - 8;
+    char line[STATUS + 8];
+    int n;
 
     sn_mutex_lock(&screen.lock);
-    if (!screen.in_line && in_foreground()) {
-        line[0] = '\r';
-        memcpy(line + 1, text, n);
-        memcpy(line + 1 + n, wipe + 1, sizeof wipe - 2); /* what is left of a longer one */
-        (void)sn_fd_write(screen.ctx, 2, line, n + sizeof wipe - 1);
+    if (!(screen.shown && strcmp(text, screen.status) == 0) && !screen.in_line && is_ours()) {
+        (void)snprintf(screen.status, sizeof screen.status, "%s", text);
+        n = snprintf(line, sizeof line, "\r%s%s", screen.status, wipe + 1); /* wipes what is left of a longer one */
+        (void)sn_fd_write(screen.ctx, 2, line, (size_t)n);
         screen.shown = true;
     }
     sn_mutex_unlock(&screen.lock);
