@@ -824,4 +824,99 @@ case_crash() { # killed at any moment: nothing that is in the log is lost or run
          END { exit count != '$n' }' out || fail "seed $seed: an output is missing or torn"
 }
 
+# --- the status line, on a terminal ---
+
+# terminal COMMAND: what a shell command prints on a terminal of 60 columns, raw, into `raw`; the terminal's settings must
+# be the same before and after. Standard input is what is typed.
+terminal() {
+    TERM=${term-xterm} script -qec "stty cols 60 rows 10; stty -g > before; { $1
+}; echo \$? > code; stty -g > after" /dev/null > raw
+    same "$(cat after)" "$(cat before)"
+    ! grep -q $'\e\\[[^K]' raw || fail "more than erasing: $(cat -v raw)"
+}
+# What is on the screen then, each line once it was final.
+screen() {
+    LC_ALL=C awk '{
+        line = ""; at = 0; n = length($0)
+        for (i = 1; i <= n; i++) {
+            c = substr($0, i, 1)
+            if (c == "\r") at = 0
+            else if (substr($0, i, 3) == "\033[K") { line = substr(line, 1, at); i += 2 }
+            else { line = substr(line, 1, at) c substr(line, at + 2); at++ }
+        }
+        print line
+    }' raw
+}
+# The status lines that were drawn, one a line.
+statuses() {
+    tr '\r\n' '\n\n' < raw | sed 's/\x1b\[K//g' | grep '/s  '
+}
+
+case_progress() {
+    # shellcheck disable=SC2016
+    echo '#!/bin/sh
+        for i in $(seq 500); do
+            tr "\r" "\n" < raw | grep -q "$1" && exit
+            sleep 0.02
+        done
+        exit 1' > drawn
+    chmod +x drawn
+    terminal "'$sennit' run -j 2 -k --shell '[ \$1 -lt 3 ] || ./drawn \"2/4.*2 running\"; echo \"out \$1\"; echo \"err \$1\" >&2; [ \$1 != 2 ]' ::: 1 2 3 4" < /dev/null
+    same "$(cat code)" 1
+    same "$(screen)" "$(printf 'out %s\nerr %s\n' 1 1 2 2 3 3 4 4)"
+    statuses | grep -q '^\[#*\.*\] 2/4 50%  [0-9.]*/s  ETA 0:0.  1 failed  2 running$' || fail "$(cat -v raw)"
+    statuses | grep -q '.\{60\}' && fail "wider than the terminal: $(cat -v raw)"
+    [ "$(statuses | wc -l)" -lt 60 ] || fail "drawn too often"
+    # the total of a list that is being read is not known, and narrow terminals have no bar
+    terminal "stty cols 30; { echo 1; ./drawn '^1 done'; echo 2; } | '$sennit' run -j 2 --summary true" < /dev/null
+    statuses | grep -q '^1 done  [0-9.]*/s  0:0' || fail "$(cat -v raw)"
+    statuses | grep -q '.\{30\}' && fail "wider than the terminal: $(cat -v raw)"
+    same "$(screen | cut -c 1-16)" '2 jobs, 0 failed'
+}
+
+case_progress_off() {
+    for how in "--no-progress" "--progress --no-progress" "-u" "--dry-run"; do
+        terminal "'$sennit' run $how --shell 'sleep 0.3' ::: 1" < /dev/null
+        same "$(statuses)" ''
+    done
+    term=dumb terminal "'$sennit' run --shell 'sleep 0.3' ::: 1" < /dev/null
+    same "$(cat raw)" ''
+    term='' terminal "'$sennit' run --shell 'sleep 0.3' ::: 1" < /dev/null
+    same "$(cat raw)" ''
+    terminal "stty -icanon; '$sennit' run --shell 'sleep 0.3' ::: 1; stty icanon" < /dev/null # a pager has the terminal
+    same "$(statuses)" ''
+    exits 0 env TERM=xterm "$sennit" run --progress --shell 'sleep 0.3' ::: 1 # no terminal
+    same "$(cat err)" ''
+}
+
+case_progress_unfinished_lines() { # are not written over
+    terminal "'$sennit' run -j 1 --shell 'sleep 0.2; printf \"<%s>\" \"\$1\"' ::: 1 2 3" < /dev/null
+    same "$(screen)" '<1><2><3>'
+}
+
+case_progress_ends() { # however it ends, the line is gone and the terminal as it was
+    job='trap "" TERM; touch "b$1"; while :; do sleep 0.02; done'
+    { await b1; for i in 1 2 3; do sleep 0.2; printf '\003'; done; sleep 0.3; } |
+        terminal "'$sennit' run --shell '$job' ::: 1"
+    same "$(cat code)" 130
+    same "$(screen | sed 's/\^C//g')" "sennit run: no more jobs are started; the running ones may end (again: TERM to them)"
+    job='touch "b$1"; exec sleep 60'
+    for signal in TERM QUIT HUP; do
+        rm -f b1 pid
+        { await b1; sleep 0.2; kill -$signal "$(cat pid)"; } &
+        terminal "sh -c 'echo \$\$ > pid; exec \"\$@\"' - '$sennit' run --shell '$job' ::: 1" < /dev/null
+        same "$(cat code)" 130
+        same "$(screen)" ''
+    done
+    rm -f b1
+    terminal "'$sennit' run -j 2 --halt now,fail=1 --shell '[ \$1 = 1 ] || exec sleep 60; sleep 0.3; false' ::: 1 2" < /dev/null
+    same "$(cat code)/$(screen)" 1/
+    terminal "'$sennit' run --shell 'sleep 0.3; kill -9 \$\$' ::: 1" < /dev/null
+    same "$(cat code)/$(screen)" 1/
+    terminal "'$sennit' run --deadline 0.3 --shell 'exec sleep 60' ::: 1" < /dev/null
+    same "$(cat code)/$(screen)" '124/sennit run: the deadline has passed'
+    terminal "'$sennit' run --shell 'sleep 0.3; echo x' ::: 1 > /dev/full" < /dev/null
+    same "$(cat code)/$(screen)" '255/sennit run: cannot write the output: no space left on device'
+}
+
 "case_$2" || fail "the case itself failed"
