@@ -1,7 +1,7 @@
 #!/bin/bash
 # The command, tested as a user types it. cli_test.sh SENNIT CASE runs the function case_CASE in an empty directory.
 set -u
-sennit=$1
+sennit=$1 self=$(realpath "$0")
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
@@ -917,6 +917,40 @@ case_progress_ends() { # however it ends, the line is gone and the terminal as i
     same "$(cat code)/$(screen)" '124/sennit run: the deadline has passed'
     terminal "'$sennit' run --shell 'sleep 0.3; echo x' ::: 1 > /dev/full" < /dev/null
     same "$(cat code)/$(screen)" '255/sennit run: cannot write the output: no space left on device'
+}
+
+# --- the documents ---
+
+case_options_everywhere() { # --help, the manual page and the completions list exactly the options of the table in options.c
+    local cli
+    cli=$(cd "$(dirname "$self")/../cli" && pwd) || fail "where is cli/?"
+    # "name letter", the letter only if there is one
+    sed -n "s/^    { \"\([a-z-]*\)\", '\(.\)', .*/\1 \2/p; s/^    { \"\([a-z-]*\)\", OPT_[A-Z_]*, .*/\1/p" "$cli/options.c" | sort > table
+    [ "$(wc -l < table)" -gt 20 ] || fail "no table in options.c"
+    "$sennit" run --help | sed -n 's/^      --\([a-z-]*\)\( .*\|\)$/\1/p; s/^  -\(.\), --\([a-z-]*\)\( .*\|\)$/\2 \1/p' | sort > help
+    same "$(cat help)" "$(cat table)"
+    grep -A 1 '^\.TP' "$cli/man/sennit.1" | sed 's/\\-/-/g' |
+        sed -n 's/^\.BR --\([a-z-]*\).*/\1/p; s/^\.BR -\(.\) ", " --\([a-z-]*\).*/\2 \1/p' | sort > man
+    same "$(cat man)" "$(cat table)"
+    sed -n '/^_sennit_run_options=/,/help/p' "$cli/completions/sennit.bash" | grep -o -- '--[a-z-]*' | cut -c 3- | sort > bash
+    same "$(cat bash)" "$(cut -d ' ' -f 1 table)"
+    sed -n '/^_sennit_run()/,/^}/p' "$cli/completions/_sennit" | sed 's/([^)]*)//g' |
+        sed -n "s/^ *'*{-\(.\)+*,--\([a-z-]*\)=*}.*/\2 \1/p; s/^ *''{-\(.\)+*,--\([a-z-]*\)=*}.*/\2 \1/p; s/^ *'*--\([a-z-]*\)[=[].*/\1/p" | sort > zsh
+    same "$(cat zsh)" "$(cat table)"
+    sed -n 's/.* -n __sennit_run -l \([a-z-]*\) -s \(.\).*/\1 \2/p; t; s/.* -n __sennit_run -l \([a-z-]*\).*/\1/p' "$cli/completions/sennit.fish" | sort > fish
+    same "$(cat fish)" "$(cat table)"
+    # those that take a value
+    sed -n 's/^    { "\([a-z-]*\)", [^,]*, ".*/\1/p' "$cli/options.c" | sort > values
+    grep -A 1 '^\.TP' "$cli/man/sennit.1" | sed 's/\\-/-/g' | sed -n '/^\.BR.*\\fI/s/.*--\([a-z-]*\).*/\1/p' | sort > man
+    same "$(cat man)" "$(cat values)"
+    grep -A 1 '^        -a | -N | -C' "$cli/completions/sennit.bash" | grep -o -- '--[a-z-]*' | cut -c 3- | sort > bash
+    same "$(cat bash)" "$(cat values)"
+    grep 'case -a -N -C -j' "$cli/completions/sennit.fish" | grep -o -- '--[a-z-]*' | cut -c 3- | sort > fish
+    same "$(cat fish)" "$(cat values)"
+    bash -n "$cli/completions/sennit.bash" || fail "completions for bash"
+    ! command -v zsh > /dev/null || zsh -n "$cli/completions/_sennit" || fail "completions for zsh"
+    ! command -v fish > /dev/null || fish -n "$cli/completions/sennit.fish" || fail "completions for fish"
+    ! command -v groff > /dev/null || same "$(groff -man -ww -z "$cli/man/sennit.1" 2>&1)" ''
 }
 
 "case_$2" || fail "the case itself failed"
