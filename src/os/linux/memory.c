@@ -55,16 +55,16 @@ void sni_os_unreserve(void *addr, size_t size)
 void *sni_os_first_touched(void *addr, size_t size)
 {
     unsigned char pages[256];
+    size_t page = sni_os_page_size();
     char *p = addr;
 
     for (size_t left = size; left > 0;) {
-        size_t part = left < sizeof pages * 4096 ? left : sizeof pages * 4096;
-        size_t n = (part + 4095) / 4096;
+        size_t part = left < sizeof pages * page ? left : sizeof pages * page;
         if (mincore(p, part, pages) != 0)
             return p;
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < (part + page - 1) / page; i++)
             if (pages[i] & 1)
-                return p + i * 4096;
+                return p + i * page;
         p += part;
         left -= part;
     }
