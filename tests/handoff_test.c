@@ -286,6 +286,45 @@ TEST(timers_of_a_stuck_one_fire)
     run_each(spins_beside_a_sleeper, NULL);
 }
 
+/* A hog sees what happens to it: its own deadline, set when nobody was looking any more, and what others tell it. */
+static int tells(sn_ctx *ctx, void *arg)
+{
+    int_chan *c = arg;
+    CHECK_EQ(sn_sleep(ctx, SN_MS(1)), 0);
+    return sn_chan_send(ctx, *c, &(int){ 1 });
+}
+
+static int computes_until_told(sn_ctx *ctx, void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 2; i++) {
+        sn_ctx *soon;
+        int_chan c;
+        sn_group g;
+        int v;
+        for (int64_t end = sn_now() + SN_MS(150); sn_now() < end;)
+            ;
+        CHECK_EQ(sn_ctx_with_timeout(&soon, ctx, SN_MS(2)), 0);
+        while (sn_ctx_err(soon) == 0)
+            ;
+        CHECK_EQ(sn_ctx_err(soon), SN_ETIMEDOUT);
+        sn_ctx_free(soon);
+        CHECK_EQ(sn_chan_make(&c, 1), 0);
+        sn_group_init(&g, ctx);
+        CHECK_EQ(sn_group_go(&g, tells, &c), 0);
+        while (sn_chan_try_recv(c, &v) == SN_EAGAIN)
+            ;
+        CHECK_EQ(sn_group_wait(&g), 0);
+        sn_chan_free(c);
+    }
+    return 0;
+}
+
+TEST(a_hog_sees_its_deadline)
+{
+    run_each(computes_until_told, NULL);
+}
+
 static void *sends_from_a_thread(void *arg)
 {
     struct held *h = arg;

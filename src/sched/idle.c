@@ -369,7 +369,7 @@ int64_t sni_first_timer(struct sni_rt *rt)
 {
     int64_t first = INT64_MAX;
 
-    for (int i = 0; i < sni_started(rt); i++) {
+    for (int i = 0; i < rt->nworkers; i++) { /* spares have none */
         int64_t t = sni_load_rlx(&rt->workers[i].timers.first);
         if (t < first)
             first = t;

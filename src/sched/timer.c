@@ -65,7 +65,8 @@ static void take_out(struct sni_timers *h, struct sni_timer *t)
 int sni_timer_reserve(struct sni_rt *rt, struct sni_timers **out)
 {
     struct sni_worker *w = sni_self();
-    struct sni_timers *h = w && w->own.rt == rt ? &w->timers : &rt->workers[0].timers; /* which worker's does not matter much: all fire them */
+    uint32_t of = w && w->own.rt == rt ? w->own.id : 0;
+    struct sni_timers *h = &rt->workers[of % (uint32_t)rt->nworkers].timers;
     int r = 0;
 
     sni_spin_lock(&h->lock);
@@ -108,7 +109,8 @@ void sni_timer_add(struct sni_timers *h, struct sni_timer *t)
     bool first = h->slots[0].timer == t;
     publish_first(h);
     sni_spin_unlock(&h->lock);
-    if (first && owner != self)
+    /* The owner looks at it at its next tick; but not if it is stuck, and another may be long in coming. */
+    if (first && (owner != self || (sni_load_rlx(&self->own.flags) & SNI_STUCK)))
         sni_wake_keeper(owner->own.rt);
 }
 

@@ -36,7 +36,8 @@ struct sni_timer {
     bool again;              /* when it fires its room stays reserved, for fn to add it again or to unreserve */
 };
 
-/* Room for one more timer in the heap of the calling worker (a plain thread: of worker 0): after success, one
+/* Room for one more timer in the heap of the calling worker (a plain thread: of worker 0; a spare: of another, so that
+ * there are no more heaps to look at than workers were asked for): after success, one
  * sni_timer_add will not fail. 0 or SN_ENOMEM. Returns the heap in *out. */
 int sni_timer_reserve(struct sni_rt *rt, struct sni_timers **out);
 void sni_timer_add(struct sni_timers *heap, struct sni_timer *timer);

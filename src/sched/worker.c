@@ -67,7 +67,7 @@ static void fire_timers(struct sni_rt *rt)
     if (sni_first_timer(rt) == INT64_MAX && sni_load_rlx(&rt->trim_at) == 0)
         return;
     now = sn_now();
-    for (int i = 0; i < sni_started(rt); i++)
+    for (int i = 0; i < rt->nworkers; i++) /* spares have none */
         sni_timers_fire(&rt->workers[i].timers, now);
 }
 
