@@ -145,21 +145,9 @@ static void die_deadlock_4(void)
     (void)sn_run(deadlocks, NULL, &(sn_run_opts){ .workers = 4, .deadlock = SN_DEADLOCK_ALWAYS });
 }
 
-/* Without the number of threads no deadlock is sure under SN_DEADLOCK_AUTO. */
-static bool threads_are_counted(void)
-{
-    FILE *f = fopen("/proc/self/stat", "r");
-    long n = 0;
-    bool found = f && fscanf(f, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*d %*d %*d %*d %*d %*d %*d %*d %*d %*d %*d %ld", &n) == 1;
-
-    if (f)
-        (void)fclose(f);
-    return found && n > 0;
-}
-
 TEST(deadlock_is_reported)
 {
-    if (threads_are_counted()) {
+    if (test_threads_are_counted()) {
         check_dies(die_deadlock_1, "deadlock: every task waits");
         check_dies(die_deadlock_1, "\"forlorn\"");
         check_dies(die_deadlock_1, "sending to channel");
@@ -967,7 +955,7 @@ TEST(when_a_deadlock_is_fatal)
 {
     for (int workers = 1; workers <= 3; workers += 2) {
         how = (sn_run_opts){ .workers = workers };
-        if (!threads_are_counted())
+        if (!test_threads_are_counted())
             test_left_out("deadlocks without being asked to look", "the system does not tell the number of threads");
         else if (workers == 1 || !TEST_TSAN) /* which has a thread of its own, that could wake a task, in such a child */
             check_signal(die_as_told, SIGABRT);
