@@ -2,12 +2,21 @@
 
 #include "quote.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 const char *cli_subcommand = "";
 void (*cli_error_writer)(const char *line, size_t n);
+
+__attribute__((noinline)) int cli_errno(void)
+{
+    int now = errno;
+
+    __asm__ volatile("" : "+r"(now) : : "memory"); /* keeps two calls from being merged */
+    return now;
+}
 
 void cli_error(const char *format, ...)
 {

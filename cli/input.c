@@ -17,8 +17,8 @@ int input_open(struct input *in, const struct options *o)
     /* Non-blocking, or a pipe that nobody writes to yet would hold us up. */
     char probe;
     if ((in->fd = open(o->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) < 0 ||
-        (read(in->fd, &probe, 0) < 0 && errno != EAGAIN)) { /* a directory opens, but does not read */
-        int r = -errno;
+        (read(in->fd, &probe, 0) < 0 && cli_errno() != EAGAIN)) { /* a directory opens, but does not read */
+        int r = -cli_errno();
         cli_error("cannot read '%s': %s", o->file, sn_error_string(r));
         input_close(in);
         return r;

@@ -108,10 +108,10 @@ static int next_line(struct lines *f, const char **line, size_t *n)
             f->room *= 2;
         }
         ssize_t got = pread(f->fd, f->buf + f->end, f->room - f->end, f->next);
-        if (got < 0 && errno == EINTR)
+        if (got < 0 && cli_errno() == EINTR)
             continue;
         if (got <= 0)
-            return got < 0 ? -errno : 0;
+            return got < 0 ? -cli_errno() : 0;
         f->end += (size_t)got;
         f->next += got;
     }
@@ -170,8 +170,8 @@ static int lock(const struct joblog *l)
 
     if (fcntl(l->fd, F_SETLK, &whole) == 0)
         return 0;
-    if (errno != EAGAIN && errno != EACCES)
-        return cannot(l, "lock", -errno);
+    if (cli_errno() != EAGAIN && cli_errno() != EACCES)
+        return cannot(l, "lock", -cli_errno());
     if (fcntl(l->fd, F_GETLK, &whole) == 0 && whole.l_type != F_UNLCK && whole.l_pid > 0)
         cli_error("the job log '%s' is in use by another run, process %ld", l->o->joblog, (long)whole.l_pid);
     else
@@ -186,7 +186,7 @@ static int check_that_log(const struct joblog *l)
     ssize_t n = pread(l->fd, begin, sizeof begin, 0);
 
     if (n < 0)
-        return cannot(l, "read", -errno);
+        return cannot(l, "read", -cli_errno());
     if (memcmp(begin, header, (size_t)n) == 0)
         return 0;
     cli_error("'%s' is there already and is no job log: it is not overwritten", l->o->joblog);
@@ -208,7 +208,7 @@ static int prepare(struct joblog *l)
     if (!o->resume && (r = check_that_log(l)) < 0)
         return r;
     if (ftruncate(l->fd, whole) < 0)
-        return cannot(l, "write to", -errno);
+        return cannot(l, "write to", -cli_errno());
     return 0;
 }
 
@@ -222,10 +222,10 @@ int joblog_open(struct joblog *l, const struct options *o)
         return 0;
     /* Read too: opening a pipe does not wait for a reader then. */
     l->fd = open(o->joblog, o->dry_run ? O_RDONLY | O_CLOEXEC : O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
-    if (l->fd < 0 && o->dry_run && errno == ENOENT)
+    if (l->fd < 0 && o->dry_run && cli_errno() == ENOENT)
         return 0;
     if (l->fd < 0 || fstat(l->fd, &st) < 0)
-        return cannot(l, "open", -errno);
+        return cannot(l, "open", -cli_errno());
     if (S_ISREG(st.st_mode)) {
         r = prepare(l);
     } else if (o->resume) {

@@ -82,8 +82,8 @@ int output_drain(struct output *o, int fd)
             settle(o);
             return 1;
         }
-        if (n < 0 && errno != EINTR)
-            return errno == EAGAIN ? 0 : -errno;
+        if (n < 0 && cli_errno() != EINTR)
+            return cli_errno() == EAGAIN ? 0 : -cli_errno();
         o->n += n > 0 ? (size_t)n : 0;
     }
 }

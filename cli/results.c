@@ -25,12 +25,12 @@ static int make_directory(const char *path)
         return SN_ENOMEM;
     for (char *slash = copy; r == 0 && (slash = strchr(slash + 1, '/')) != NULL; *slash = '/') {
         *slash = '\0';
-        if (mkdir(copy, 0777) < 0 && errno != EEXIST)
-            r = -errno;
+        if (mkdir(copy, 0777) < 0 && cli_errno() != EEXIST)
+            r = -cli_errno();
     }
     free(copy);
-    if (r == 0 && mkdir(path, 0777) < 0 && errno != EEXIST)
-        r = -errno;
+    if (r == 0 && mkdir(path, 0777) < 0 && cli_errno() != EEXIST)
+        r = -cli_errno();
     return r;
 }
 
@@ -39,8 +39,8 @@ static int make_directory(const char *path)
 static int lock(int dir)
 {
     for (int i = 0; flock(dir, LOCK_EX | LOCK_NB) < 0; i++) {
-        if (errno != EWOULDBLOCK)
-            return errno == EINTR ? 0 : -errno;
+        if (cli_errno() != EWOULDBLOCK)
+            return cli_errno() == EINTR ? 0 : -cli_errno();
         if (i == 20)
             return SN_EBUSY;
         (void)sn_sleep(sn_background(), SN_MS(50));
@@ -57,7 +57,7 @@ int results_open(struct results *res, const struct options *o)
         return 0;
     if ((r = make_directory(o->results)) < 0 ||
         (res->dir = open(o->results, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) {
-        r = r < 0 ? r : -errno;
+        r = r < 0 ? r : -cli_errno();
         cli_error("cannot make the directory '%s': %s", o->results, sn_error_string(r));
         return r;
     }
@@ -91,7 +91,7 @@ static int write_file(int dir, const char *name, const struct output *output, co
     int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 
     if (fd < 0)
-        return -errno;
+        return -cli_errno();
     int r = output ? output_each(output, write_piece, &fd) : write_piece(&fd, bytes, n);
     if (sn_fd_close(fd) < 0 && r == 0)
         r = SN_EIO;
@@ -159,16 +159,16 @@ static int appear(int dir, const char *partial, const char *name)
 {
     if (renameat(dir, partial, dir, name) == 0)
         return 0;
-    if (errno != EEXIST && errno != ENOTEMPTY)
-        return -errno;
+    if (cli_errno() != EEXIST && cli_errno() != ENOTEMPTY)
+        return -cli_errno();
     if (renameat2(dir, partial, dir, name, RENAME_EXCHANGE) == 0) {
         remove_job(dir, partial);
         return 0;
     }
-    if (errno != EINVAL && errno != ENOSYS)
-        return -errno;
+    if (cli_errno() != EINVAL && cli_errno() != ENOSYS)
+        return -cli_errno();
     remove_job(dir, name); /* a file system that cannot exchange */
-    return renameat(dir, partial, dir, name) == 0 ? 0 : -errno;
+    return renameat(dir, partial, dir, name) == 0 ? 0 : -cli_errno();
 }
 
 int results_save(const struct results *res, const struct job *job)
@@ -183,7 +183,7 @@ int results_save(const struct results *res, const struct job *job)
     remove_job(res->dir, partial); /* left by a run that was killed */
     if (mkdirat(res->dir, partial, 0777) < 0 ||
         (dir = openat(res->dir, partial, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
-        return -errno;
+        return -cli_errno();
     r = write_files(dir, res->o, job);
     (void)close(dir);
     if (r == 0)

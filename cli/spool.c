@@ -33,7 +33,7 @@ static int open_file(void)
     if ((size_t)snprintf(name, sizeof name, "%s/sennit-XXXXXX", dir) >= sizeof name) /* no O_TMPFILE there */
         return -ENAMETOOLONG;
     if ((fd = mkostemp(name, O_CLOEXEC)) < 0)
-        return -errno;
+        return -cli_errno();
     (void)unlink(name);
     return fd;
 }
@@ -72,8 +72,8 @@ static int write_block(uint32_t block, const char *bytes)
 {
     for (size_t done = 0; done < SPOOL_BLOCK;) {
         ssize_t n = pwrite(spool.fd, bytes + done, SPOOL_BLOCK - done, place_of(block) + (off_t)done);
-        if (n < 0 && errno != EINTR)
-            return -errno;
+        if (n < 0 && cli_errno() != EINTR)
+            return -cli_errno();
         done += n > 0 ? (size_t)n : 0;
     }
     return 0;
@@ -97,8 +97,8 @@ int spool_get(uint32_t block, char *bytes)
         ssize_t n = pread(spool.fd, bytes + done, SPOOL_BLOCK - done, place_of(block) + (off_t)done);
         if (n == 0)
             return SN_EIO; /* somebody has cut the file */
-        if (n < 0 && errno != EINTR)
-            return -errno;
+        if (n < 0 && cli_errno() != EINTR)
+            return -cli_errno();
         done += n > 0 ? (size_t)n : 0;
     }
     return 0;

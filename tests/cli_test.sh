@@ -3,7 +3,7 @@
 set -u
 sennit=$1 self=$(realpath "$0")
 dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
+trap 'kill $(jobs -p) 2> /dev/null; rm -rf "$dir"' EXIT # what a failed case has left
 cd "$dir" || exit 1
 
 fail() {
@@ -788,8 +788,8 @@ case_resume_memory() { # of a million finished jobs, in the order in which a run
     { seq 1000; peak_kb $pid > first; seq 1001 $((n + 1)); peak_kb $pid > last; } > lines
     exited 0
     same "$(cat out)" $((n + 1))
+    ! grep -q '__[at]san_init' "$sennit" || return 0 # their allocators keep some for each thread
     [ $(($(cat last) - $(cat first))) -lt 3000 ] || fail "grew from $(cat first) to $(cat last) kB"
-    ! grep -q '__[at]san_init' "$sennit" || return 0
     [ "$(cat last)" -lt 12000 ] || fail "$(cat last) kB"
 }
 
