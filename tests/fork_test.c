@@ -89,6 +89,8 @@ static int naps(sn_ctx *ctx, void *arg)
 
 TEST(beside_a_runtime_that_runs)
 {
+    if (TEST_ASAN)
+        test_skip("AddressSanitizer: a fork may find its allocator locked by another thread, for ever");
     skip_if_children_are_lame();
     for (int i = 0; i < TEST_WORKERS; i++) {
         CHECK_EQ(sn_start(&(sn_run_opts){ .workers = test_workers[i] }), 0);

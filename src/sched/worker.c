@@ -279,6 +279,7 @@ void sni_worker_run(struct sni_worker *w)
         }
         if (!t && !(t = search(w)))
             break;
+        sni_store_rlx(&w->run.tick, sni_load_rlx(&w->run.tick) + 1); /* the task's time begins: see look_at_all */
         sni_switch(w, &w->own.idle, t, sni_no_commit, NULL);
     }
     sni_os_altstack_drop(w->altstack);
