@@ -7,7 +7,7 @@ CMAKE   ?= cmake
 JOBS    ?= $(shell nproc)
 SN_SLOW ?= 1
 
-.PHONY: all run test stress asan tsan debug portable aarch64 install lint bench help clean deps clang-deps
+.PHONY: all run test stress asan tsan debug portable aarch64 valgrind full install lint bench help clean deps clang-deps
 
 all: $(BUILD)/build.ninja ## build the library, the command, tests, examples and benchmarks
 	@$(CMAKE) --build $(BUILD) --parallel $(JOBS)
@@ -49,6 +49,15 @@ aarch64: ## cross-build for 64-bit ARM, tested under QEMU
 	@scripts/install-deps cmake ninja-build gcc-aarch64-linux-gnu g++-aarch64-linux-gnu qemu-user
 	@scripts/check-tls aarch64
 	@SN_SLOW=6 SN_STRESS_MS=300 $(MAKE) test BUILD=build/aarch64 FLAGS="-DCMAKE_TOOLCHAIN_FILE=cmake/aarch64.cmake"
+
+valgrind: ## the contract tests under Valgrind; some minutes
+	@scripts/install-deps valgrind
+	@$(MAKE) all BUILD=build/valgrind
+	@scripts/valgrind build/valgrind
+
+full: ## everything that continuous integration runs, and what does not fit there
+	@.ci/run
+	@$(MAKE) valgrind
 
 PREFIX  ?= /usr/local
 DESTDIR ?=

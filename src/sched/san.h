@@ -1,4 +1,5 @@
-/* What sanitizers must be told about stacks. Empty inline functions in ordinary builds. */
+/* What sanitizers and Valgrind must be told about stacks. Empty inline functions where there are none; for Valgrind a few
+ * instructions without effect per carved stack, in any build whose compiler finds its header. */
 #ifndef SNI_SCHED_SAN_H
 #define SNI_SCHED_SAN_H
 
@@ -19,6 +20,33 @@
 #else
 #define SNI_SAN_KEEPS_STACKS 0
 #define SNI_SAN_THREADS      0
+#endif
+
+/* A stack is carved, or gone for good. Valgrind takes a step from one stack that it knows to another for a switch, not for a
+ * huge frame; the number is its name for the stack. */
+#ifdef SNI_VALGRIND
+#include <valgrind/valgrind.h>
+
+static inline uint32_t sni_san_carved(char *low, size_t size)
+{
+    return (uint32_t)VALGRIND_STACK_REGISTER(low, low + size - 1);
+}
+
+static inline void sni_san_gone(uint32_t number)
+{
+    VALGRIND_STACK_DEREGISTER(number);
+}
+#else
+static inline uint32_t sni_san_carved(char *low, size_t size)
+{
+    (void)low, (void)size;
+    return 0;
+}
+
+static inline void sni_san_gone(uint32_t number)
+{
+    (void)number;
+}
 #endif
 
 #ifdef SNI_ASAN

@@ -17,6 +17,7 @@ struct sni_stack_slab {
     struct sni_stack_slab *next;  /* (lock) in `some` */
     bool listed;                  /* (lock) */
     uint32_t number;              /* (c) */
+    uint32_t san[PER_SLAB];       /* (c) each stack's number in a tool that wants to know of it */
 };
 
 /* At the upper end of each stack. */
@@ -45,8 +46,10 @@ void sni_stacks_destroy(struct sni_rt *rt)
     struct sni_stacks *s = &rt->stacks;
 
     for (size_t i = 0; i < s->n; i++) {
-        for (size_t k = 0; k < PER_SLAB; k++)
+        for (size_t k = 0; k < PER_SLAB; k++) {
+            sni_san_gone(s->slabs[i]->san[k]);
             sni_san_unroot(s->slabs[i]->base + k * s->size + SNI_STACK_GUARD, s->size - SNI_STACK_GUARD);
+        }
         sni_os_unreserve(s->slabs[i]->base, slab_bytes(s));
         sni_free(s->slabs[i], sizeof *s->slabs[i]);
     }
@@ -81,8 +84,11 @@ static bool add_slab(struct sni_stacks *s)
         goto err_slab;
     if (sni_os_open(slab->base, slab_bytes(s)) < 0 || sni_os_guard(slab->base, SNI_STACK_GUARD, s->size, PER_SLAB) < 0)
         goto err_base;
-    for (size_t k = 0; k < PER_SLAB; k++)
-        sni_san_root(slab->base + k * s->size + SNI_STACK_GUARD, s->size - SNI_STACK_GUARD);
+    for (size_t k = 0; k < PER_SLAB; k++) {
+        char *low = slab->base + k * s->size + SNI_STACK_GUARD;
+        sni_san_root(low, s->size - SNI_STACK_GUARD);
+        slab->san[k] = sni_san_carved(low, s->size - SNI_STACK_GUARD);
+    }
     slab->free = UINT64_MAX;
     slab->number = (uint32_t)s->n;
     slab->next = s->some;
