@@ -827,9 +827,10 @@ case_crash() { # killed at any moment: nothing that is in the log is lost or run
 # --- the status line, on a terminal ---
 
 # terminal COMMAND: what a shell command prints on a terminal of 60 columns, raw, into `raw`; the terminal's settings must
-# be the same before and after. Standard input is what is typed.
+# be the same before and after. Standard input is what is typed. The shell is bash, for others end when the user interrupts
+# what they wait for.
 terminal() {
-    TERM=${term-xterm} script -qec "stty cols 60 rows 10; stty -g > before; { $1
+    TERM=${term-xterm} SHELL=$BASH script -qec "stty cols 60 rows 10; stty -g > before; { $1
 }; echo \$? > code; stty -g > after" /dev/null > raw
     same "$(cat after)" "$(cat before)"
     ! grep -q $'\e\\[[^K]' raw || fail "more than erasing: $(cat -v raw)"
