@@ -47,7 +47,7 @@ static void release_all(struct waitgroup *wg)
     sni_wakes_ready(&wakes);
 }
 
-static void count_down(struct waitgroup *wg, uint64_t n)
+static __attribute__((noinline)) void count_down(struct waitgroup *wg, uint64_t n)
 {
     uint64_t w = sni_load_rlx(&wg->word);
 
@@ -83,7 +83,12 @@ void sn_waitgroup_add(sn_waitgroup *group, int n)
 
 void sn_waitgroup_done(sn_waitgroup *group)
 {
-    count_down(inside(group), 1);
+    struct waitgroup *wg = inside(group);
+    uint64_t w = sni_load_rlx(&wg->word);
+
+    /* Not the last, or the last with nobody waiting: release and acquire as in count_down. */
+    if (sni_unlikely(!(w >= 2 * ONE || w == ONE) || !sni_cas_acqrel(&wg->word, &w, w - ONE)))
+        count_down(wg, 1);
 }
 
 /* Out of the queue, if still in it. */
