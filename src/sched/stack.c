@@ -27,6 +27,11 @@ struct top {
     uint64_t bit;
 };
 
+struct place {
+    struct sni_stack_slab *slab;
+    unsigned k;
+};
+
 _Static_assert(sizeof(struct top) <= SNI_STACK_TOP, "the top must leave the stack aligned");
 
 /* Tops lie at 16 different places in their page: at the same place they would all compete for the same few lines of the
@@ -103,14 +108,13 @@ err_slab:
     return false;
 }
 
-/* (lock) */
-static char *take_one(struct sni_stacks *s)
+/* (lock) Which one: its memory is not touched. False: there is none. */
+static bool take_one(struct sni_stacks *s, struct place *out)
 {
     if (!s->some && !add_slab(s))
-        return NULL;
+        return false;
     struct sni_stack_slab *slab = s->some;
     unsigned k = (unsigned)__builtin_ctzll(slab->free);
-    char *top = top_of(s, slab->base, k);
     slab->free &= slab->free - 1;
     if (slab->dirty >> k & 1) {
         slab->dirty &= ~((uint64_t)1 << k);
@@ -120,9 +124,8 @@ static char *take_one(struct sni_stacks *s)
         s->some = slab->next;
         slab->listed = false;
     }
-    ((struct top *)top)->slab = slab;
-    ((struct top *)top)->bit = (uint64_t)1 << k;
-    return top;
+    *out = (struct place){ slab, k };
+    return true;
 }
 
 int sni_stacks_init(struct sni_rt *rt, size_t size)
@@ -169,15 +172,23 @@ void sni_stack_serve_one(struct sni_rt *rt)
 char *sni_stack_get(struct sni_worker *w)
 {
     struct sni_stacks *s = &w->own.rt->stacks;
-    char *top;
+    struct place places[MOVE];
+    uint32_t n = 0;
 
     if (sni_likely(w->own.nstacks > 0))
         return w->own.stacks[--w->own.nstacks];
     sni_spin_lock(&s->lock);
-    while (w->own.nstacks < MOVE && (top = take_one(s)))
-        w->own.stacks[w->own.nstacks++] = top;
-    s->out += w->own.nstacks;
+    while (n < MOVE && take_one(s, &places[n]))
+        n++;
+    s->out += n;
     sni_spin_unlock(&s->lock);
+    /* The first touch of each may take the system a microsecond or more: not under the lock. */
+    for (uint32_t i = 0; i < n; i++) {
+        char *top = top_of(s, places[i].slab->base, places[i].k);
+        ((struct top *)top)->slab = places[i].slab;
+        ((struct top *)top)->bit = (uint64_t)1 << places[i].k;
+        w->own.stacks[w->own.nstacks++] = top;
+    }
     return w->own.nstacks > 0 ? w->own.stacks[--w->own.nstacks] : NULL;
 }
 

@@ -117,6 +117,9 @@ static struct sni_task *take_one(struct sni_rt *rt)
         rt->tasks.some = c->next;
         c->listed = false;
     }
+    /* Written to before it is read: a first read maps the page of zeros, and the write after it then has to take that out
+     * of every processor's sight. */
+    (void)sni_add_rlx(&t->index, 0);
     if (!t->rt)
         init_record(rt, c, slab, t);
     return t;

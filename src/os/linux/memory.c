@@ -15,6 +15,8 @@
 #define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
 #endif
 
+enum { GUARDS = 64 }; /* at a time: as many as a slab of stacks has */
+
 void *sni_os_alloc(size_t size)
 {
     return calloc(1, size);
@@ -95,19 +97,41 @@ static bool marker_works(void *addr)
     return works;
 }
 
+/* 1: guard markers work; -1: they do not. Process-wide: it is a fact about the kernel. */
+static int markers;
+
+/* One call for many, and a call each where the kernel has none for many. */
 static bool install_markers(char *addr, size_t guard, size_t stride, size_t n)
 {
-    if (madvise(addr, guard, MADV_GUARD_INSTALL) != 0 || !marker_works(addr))
-        return false;
-    for (size_t i = 1; i < n; i++)
-        if (madvise(addr + i * stride, guard, MADV_GUARD_INSTALL) != 0)
+    struct iovec at[GUARDS];
+    int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    size_t done = 0;
+
+    while (self >= 0 && done < n) {
+        size_t part = n - done < GUARDS ? n - done : GUARDS;
+        for (size_t i = 0; i < part; i++)
+            at[i] = (struct iovec){ .iov_base = addr + (done + i) * stride, .iov_len = guard };
+        if (syscall(SYS_process_madvise, self, at, part, MADV_GUARD_INSTALL, 0) != (long)(part * guard))
+            break;
+        done += part;
+    }
+    if (self >= 0)
+        (void)close(self);
+    for (; done < n; done++) /* a second time over some of them does no harm */
+        if (madvise(addr + done * stride, guard, MADV_GUARD_INSTALL) != 0)
             return false;
     return true;
 }
 
 int sni_os_guard(void *addr, size_t guard, size_t stride, size_t n)
 {
-    if (install_markers(addr, guard, stride, n))
+    int works = sni_load_rlx(&markers); /* two may try at once, and find the same */
+
+    if (works == 0) {
+        works = madvise(addr, guard, MADV_GUARD_INSTALL) == 0 && marker_works(addr) ? 1 : -1;
+        sni_store_rlx(&markers, works);
+    }
+    if (works > 0 && install_markers(addr, guard, stride, n))
         return 0;
     for (size_t i = 0; i < n; i++)
         if (mprotect((char *)addr + i * stride, guard, PROT_NONE) != 0)
