@@ -31,7 +31,9 @@ SN_API int64_t sn_fd_write(sn_ctx *ctx, int fd, const void *buf, size_t size);
 /* Makes a pipe, both ends close-on-exec and non-blocking: read from fds[0], write to fds[1]. */
 SN_MUST SN_API int sn_fd_pipe(int fds[2]);
 
-/* Wakes whoever waits on fd with SN_ECANCELED, and closes it. */
+/* Gives SN_ECANCELED to whoever reads or waits on fd, and closes it. A read that it overtakes gets SN_ECANCELED whatever
+ * it has read: the number may have been somebody else's by then. (So may that of a write: write from who closes, or wait
+ * for the writers first.) */
 SN_API int sn_fd_close(int fd);
 
 SN_END

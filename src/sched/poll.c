@@ -134,6 +134,19 @@ uint64_t sni_poll_begin(struct sni_rt *rt, int fd)
     return sni_load_acq(&p->closes); /* as above */
 }
 
+bool sni_poll_is_past(struct sni_rt *rt, int fd, uint64_t begin)
+{
+    struct sni_poll *p = &rt->poll;
+
+    /* As above. The kernel orders a new use of the number after the close, and so after what was stored before that. */
+    if (sni_likely(sni_load_acq(&p->closes) == begin))
+        return false;
+    sni_spin_lock(&p->lock);
+    bool past = (size_t)fd < p->n && p->fds[fd].closed > begin;
+    sni_spin_unlock(&p->lock);
+    return past;
+}
+
 int sni_poll_wait(struct sni_rt *rt, sn_ctx *ctx, int fd, unsigned events, uint64_t begin)
 {
     struct sni_wait *wait = sni_wait_self();

@@ -29,6 +29,9 @@ void sni_poll_destroy(struct sni_rt *rt);
 /* The moment at which an operation on fd begins: what is closed later is not the descriptor it began with. */
 uint64_t sni_poll_begin(struct sni_rt *rt, int fd);
 
+/* Whether it has been closed since: what a system call has answered is then another descriptor's answer, perhaps. */
+bool sni_poll_is_past(struct sni_rt *rt, int fd, uint64_t begin);
+
 /* Parks until fd has one of `events`. Returns the events, ctx's error, SN_ECANCELED if fd was closed since `begin`, or
  * another negative error. */
 int sni_poll_wait(struct sni_rt *rt, sn_ctx *ctx, int fd, unsigned events, uint64_t begin);

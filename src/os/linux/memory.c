@@ -14,6 +14,9 @@
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
 #endif
+#ifndef PIDFD_SELF
+#define PIDFD_SELF (-10001) /* Linux 6.15: this process */
+#endif
 
 enum { GUARDS = 64 }; /* at a time: as many as a slab of stacks has */
 
@@ -100,23 +103,21 @@ static bool marker_works(void *addr)
 /* 1: guard markers work; -1: they do not. Process-wide: it is a fact about the kernel. */
 static int markers;
 
-/* One call for many, and a call each where the kernel has none for many. */
+/* One call for many, and a call each where the kernel has none for many. The process is named by a constant: even for a
+ * moment, a descriptor of ours would take a number that somebody has just closed and another is still about to read from. */
 static bool install_markers(char *addr, size_t guard, size_t stride, size_t n)
 {
     struct iovec at[GUARDS];
-    int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
     size_t done = 0;
 
-    while (self >= 0 && done < n) {
+    while (done < n) {
         size_t part = n - done < GUARDS ? n - done : GUARDS;
         for (size_t i = 0; i < part; i++)
             at[i] = (struct iovec){ .iov_base = addr + (done + i) * stride, .iov_len = guard };
-        if (syscall(SYS_process_madvise, self, at, part, MADV_GUARD_INSTALL, 0) != (long)(part * guard))
+        if (syscall(SYS_process_madvise, PIDFD_SELF, at, part, MADV_GUARD_INSTALL, 0) != (long)(part * guard))
             break;
         done += part;
     }
-    if (self >= 0)
-        (void)close(self);
     for (; done < n; done++) /* a second time over some of them does no harm */
         if (madvise(addr + done * stride, guard, MADV_GUARD_INSTALL) != 0)
             return false;
