@@ -443,14 +443,15 @@ static int free_with_waiter(sn_ctx *ctx, void *arg)
     CHECK_EQ(sn_chan_make(&c, 0), 0);
     sn_group_init(&g, ctx);
     CHECK_EQ(sn_group_go(&g, wait_for_close, &c), 0);
-    (void)sn_sleep(ctx, SN_MS(1));
+    (void)sn_sleep(ctx, SN_MS(1)); /* the one worker comes back to us only when the other task has parked */
     sn_chan_free(c);
     return 0;
 }
 
 static void die_free_with_waiter(void)
 {
-    (void)sn_run(free_with_waiter, NULL, NULL);
+    sn_run_opts one = { .workers = 1 };
+    (void)sn_run(free_with_waiter, NULL, &one);
 }
 
 TEST(free_with_a_waiter_panics)
