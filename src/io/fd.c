@@ -43,7 +43,7 @@ int64_t sn_fd_read(sn_ctx *ctx, int fd, void *buf, size_t size)
         if (ready) {
             int64_t n = sni_os_read(fd, buf, size);
             if (n != SN_EAGAIN)
-                return fd >= 0 && sni_poll_is_past(sni_rt_self(), fd, began) ? SN_ECANCELED : n;
+                return sni_poll_is_past(sni_rt_self(), fd, began) ? SN_ECANCELED : n;
         }
         if ((r = sni_poll_wait(sni_rt_self(), ctx, fd, SN_FD_READ, began)) < 0)
             return r;

@@ -86,21 +86,20 @@ void sni_os_discard(void *addr, size_t size)
 }
 
 /* Guard markers live in the page table and split no mapping. Emulators accept unknown advice and ignore it, so the first
- * one is tried out: the kernel must refuse to read from it. */
-static bool marker_works(void *addr)
+ * one is tried out: the kernel must refuse to read from it. 1: it does; -1: it does not, and never will; 0: not known. */
+static int try_marker(void *addr)
 {
     int fds[2];
-    bool works = false;
 
     if (pipe(fds) != 0)
-        return false;
-    works = write(fds[1], addr, 1) < 0 && errno == EFAULT;
+        return 0;
+    int works = write(fds[1], addr, 1) < 0 && errno == EFAULT ? 1 : -1;
     (void)close(fds[0]);
     (void)close(fds[1]);
     return works;
 }
 
-/* 1: guard markers work; -1: they do not. Process-wide: it is a fact about the kernel. */
+/* What try_marker has found. Process-wide: it is a fact about the kernel. */
 static int markers;
 
 /* One call for many, and a call each where the kernel has none for many. The process is named by a constant: even for a
@@ -128,8 +127,8 @@ int sni_os_guard(void *addr, size_t guard, size_t stride, size_t n)
 {
     int works = sni_load_rlx(&markers); /* two may try at once, and find the same */
 
-    if (works == 0) {
-        works = madvise(addr, guard, MADV_GUARD_INSTALL) == 0 && marker_works(addr) ? 1 : -1;
+    if (works == 0 && madvise(addr, guard, MADV_GUARD_INSTALL) == 0) { /* refused: perhaps only here, or now */
+        works = try_marker(addr);
         sni_store_rlx(&markers, works);
     }
     if (works > 0 && install_markers(addr, guard, stride, n))
