@@ -15,6 +15,13 @@ static void skip_if_children_are_lame(void)
         test_skip("an emulator: no threads in children of a process with threads");
 }
 
+/* Where the child allocates, beside threads that do. */
+static void skip_if_forks_may_hang(void)
+{
+    if (TEST_ASAN)
+        test_skip("AddressSanitizer: a fork may find its allocator locked by another thread, for ever");
+}
+
 /* What shows that a runtime works: tasks, channels, timers, descriptors. */
 static int echoes(sn_ctx *ctx, void *arg)
 {
@@ -89,8 +96,7 @@ static int naps(sn_ctx *ctx, void *arg)
 
 TEST(beside_a_runtime_that_runs)
 {
-    if (TEST_ASAN)
-        test_skip("AddressSanitizer: a fork may find its allocator locked by another thread, for ever");
+    skip_if_forks_may_hang();
     skip_if_children_are_lame();
     for (int i = 0; i < TEST_WORKERS; i++) {
         CHECK_EQ(sn_start(&(sn_run_opts){ .workers = test_workers[i] }), 0);
@@ -204,6 +210,7 @@ static int hears_in_child(sn_ctx *ctx, void *arg)
 TEST(signals_on_channels_of_a_child)
 {
     int_chan c;
+    skip_if_forks_may_hang();
     skip_if_children_are_lame();
     CHECK_EQ(sn_start(NULL), 0);
     CHECK_EQ(sn_chan_make(&c, 4), 0);
