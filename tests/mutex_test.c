@@ -166,12 +166,11 @@ static void serve_the_line(sn_ctx *ctx, unsigned quitters)
         struct in_line me = { &line, i, quitters >> i & 1 ? quit : NULL };
         CHECK_EQ(sn_group_go_copy(&g, takes_its_turn, &me), 0);
         CHECK_EQ(sn_chan_unit_recv(ctx, line.parked), 0);
-        for (int k = 0; k < 70; k++)
-            sn_yield(); /* one worker: it parks before we go on */
+        test_let_others_go(); /* it parks */
     }
     sn_ctx_cancel(quit);
-    for (int k = 0; k < 70 && quitters % 3; k++)
-        sn_yield(); /* they leave the queue; or they are still in it when it is handed over */
+    if (quitters % 3)
+        test_let_others_go(); /* they leave the queue; or they are still in it when it is handed over */
     CHECK_EQ(sn_mutex_try_lock(&line.m), SN_EBUSY);
     sn_mutex_unlock(&line.m);
     CHECK_EQ(sn_group_wait(&g), 0);
@@ -218,8 +217,7 @@ static int no_barging(sn_ctx *ctx, void *arg)
     sn_mutex_lock(&line.m);
     CHECK_EQ(sn_group_go(&g, waits_once, &line), 0);
     CHECK_EQ(sn_chan_unit_recv(ctx, line.parked), 0);
-    for (int k = 0; k < 70; k++)
-        sn_yield();
+    test_let_others_go();
     sn_mutex_unlock(&line.m);
     CHECK_EQ(line.n, 0); /* the waiter has not run yet */
     CHECK_EQ(sn_mutex_try_lock(&line.m), SN_EBUSY); /* but it is its */

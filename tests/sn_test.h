@@ -137,6 +137,13 @@ static inline bool test_threads_are_counted(void)
         return "allocator_may_return_null=1";                                   \
     }
 
+/* On one worker: every other task goes on until it parks or ends, before the caller does. */
+static inline void test_let_others_go(void)
+{
+    for (int i = 0; i < 70; i++)
+        sn_yield();
+}
+
 static const int test_workers[] = { 1, 2, 8 };
 
 enum { TEST_WORKERS = sizeof test_workers / sizeof *test_workers };

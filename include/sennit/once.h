@@ -27,7 +27,8 @@ typedef void sn_once_fn(void *arg);
 /* Blocks until fn(arg) has run. fn and arg matter only in the call that runs it. Not stopped by any context. */
 static inline void sn_once_do(sn_once *once, sn_once_fn *fn, void *arg);
 
-/* The same, but waits for another's run no longer than ctx allows: 0, or its error. fn itself is not cut short.
+/* The same, but waits for another's run no longer than ctx allows: 0, or its error; if ctx had
+ * ended before, its error in any case, and fn has not run. fn itself is not cut short.
  * SN_ENOMEM only in a plain thread's first blocking call. */
 SN_MUST SN_API int sn_once_do_ctx(sn_ctx *ctx, sn_once *once, sn_once_fn *fn, void *arg);
 

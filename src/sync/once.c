@@ -3,7 +3,8 @@
  *     0 -> RUNNING             the first comes                       RUNNING -> DONE   fn has returned: all are woken
  *     RUNNING -> RUNNING       fn has failed: handed to a waiter     RUNNING -> 0      it has failed and nobody waits
  *
- * each also with BUSY. Invariant: the queue is empty unless RUNNING. DONE is the last store: the object may be gone then. */
+ * the first two also with BUSY. Invariant: the queue is empty unless RUNNING. DONE is the last store, and nobody writes after
+ * it: whoever reads it may free the object, and it is what sn_once_is_done compares with. */
 #include "sennit/once.h"
 
 #include "sennit/error.h"
@@ -33,6 +34,19 @@ static void describe(const void *object, char *buf, size_t size)
 }
 
 static const struct sni_reason waiting = { "waiting for a once", describe };
+
+/* Sets BUSY and returns the word without it; or returns DONE, and has set nothing. */
+static uint64_t lock_unless_done(struct once *o)
+{
+    uint64_t w;
+
+    for (uint32_t tries = 0; (w = sni_load_acq(&o->word)) != DONE;) /* pairs with the release of DONE */
+        if (w & SNI_BUSY)
+            sni_spin_pause(&tries);
+        else if (sni_cas_acqrel(&o->word, &w, w | SNI_BUSY)) /* acquire: pairs with the release in sni_word_give */
+            break;
+    return w;
+}
 
 /* sn_fail inside fn. */
 static void on_fail(void *arg)
@@ -69,13 +83,11 @@ static void run(struct once *o, sn_once_fn *fn, void *arg)
 static int do_or_wait(struct once *o, sn_once_fn *fn, void *arg, sn_ctx *ctx, struct sni_wait *self)
 {
     struct sni_node me = { 0 };
-    uint64_t w = sni_word_lock(&o->word);
+    uint64_t w = lock_unless_done(o);
     int r;
 
-    if (w == DONE) {
-        sni_word_give(&o->word, w);
+    if (w == DONE)
         return 0;
-    }
     if (w == RUNNING && o->runner == self) {
         sni_word_give(&o->word, w);
         sni_panic("sn_once_do: called again from within its own function");
@@ -92,7 +104,8 @@ static int do_or_wait(struct once *o, sn_once_fn *fn, void *arg, sn_ctx *ctx, st
         return 0;
     }
     if (r < 0 && sni_is_queued(&me)) {
-        w = sni_word_lock(&o->word);
+        if ((w = lock_unless_done(o)) == DONE)
+            return r;
         if (me.queued)
             sni_queue_remove(&o->queue, &me);
         sni_word_give(&o->word, w);
