@@ -37,12 +37,16 @@ static void commit_wait(void *p)
     sni_word_give(&l->cond->word, 0); /* from here on we may be woken, and *l be gone */
 }
 
+static void check_held(const sn_mutex *mutex)
+{
+    sni_check(sn_mutex_held(mutex), "sn_cond_wait: this task or thread does not hold the mutex");
+}
+
 static int wait_for(struct cond *c, sn_mutex *mutex, sn_ctx *ctx, struct sni_wait *self)
 {
     struct sni_node me = { .wait = self, .seq = sni_wait_seq(self) };
     struct leaving leaving = { c, mutex, self };
 
-    sni_check(sn_mutex_held(mutex), "sn_cond_wait: this task or thread does not hold the mutex");
     (void)sni_word_lock(&c->word);
     sni_queue_push(&c->queue, &me);
     int r = sni_park(self, ctx, &waiting, c, commit_wait, &leaving);
@@ -58,14 +62,17 @@ static int wait_for(struct cond *c, sn_mutex *mutex, sn_ctx *ctx, struct sni_wai
 
 void sn_cond_wait(sn_cond *cond, sn_mutex *mutex)
 {
+    check_held(mutex);
     (void)wait_for(inside(cond), mutex, sn_background(), sni_wait_or_panic("sn_cond_wait"));
 }
 
 int sn_cond_wait_ctx(sn_ctx *ctx, sn_cond *cond, sn_mutex *mutex)
 {
     struct sni_wait *self;
-    int r = sni_begin(&ctx, &self);
+    int r;
 
+    check_held(mutex);
+    r = sni_begin(&ctx, &self);
     return r != 0 ? r : wait_for(inside(cond), mutex, ctx, self);
 }
 
