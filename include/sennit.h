@@ -28,6 +28,7 @@
 #include <sennit/select.h>
 #include <sennit/sem.h>
 #include <sennit/signal.h>
+#include <sennit/sim.h>
 #include <sennit/task.h>
 #include <sennit/time.h>
 #include <sennit/timer.h>

@@ -3,6 +3,7 @@
 #include "os/os.h"
 #include "sched/poll.h"
 #include "sched/rt.h"
+#include "sched/sim.h"
 #include "sennit/error.h"
 #include "sennit/fd.h"
 
@@ -15,6 +16,8 @@ int sn_process_start(sn_process *out, const char *const argv[], const sn_process
         return SN_ENOTRUNNING;
     if (!argv || !argv[0])
         return SN_EINVAL;
+    for (int i = 0; opts && i < 3; i++) /* what another process has is not the program's own */
+        sni_sim_share_fd(sni_rt_self(), (i == 0 ? opts->in : i == 1 ? opts->out : opts->err) - 1);
     int r = sni_os_process_start(argv, opts ? opts : &defaults, &p.pid, &p.sni_pidfd);
     if (r < 0)
         return r;

@@ -94,6 +94,7 @@ static void stop_sender(int bell)
 
 static int send_signals(sn_ctx *ctx, void *arg)
 {
+    sni_self()->own.current->hidden = true;
     int bell = (int)(intptr_t)arg;
     uint64_t count;
 

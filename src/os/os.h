@@ -112,6 +112,15 @@ int sni_os_process_start(const char *const argv[], const struct sn_process_opts 
 int sni_os_process_reap(int pid, int *code, int *signal);
 int sni_os_kill(int pid, bool group, int signal);
 
+/* Runs fn(arg) in a forked child and waits until it has ended, at most `ns`: then it is killed. Its result, 0 to 255, is in
+ * *code; *signal is what killed it, or 0. quiet: what it prints is dropped. */
+int sni_os_try(int (*fn)(void *arg), void *arg, bool quiet, int64_t ns, int *code, int *signal);
+size_t sni_os_command_line(char *buf, size_t size); /* of this process, as a shell would take it; "" if not known */
+
+/* Memory that children share with us, zeroed. NULL: there is none. */
+void *sni_os_share(size_t size);
+void sni_os_unshare(void *addr, size_t size);
+
 /* Signals. catch: from now on the signal sets its bit and rings the bell, an eventfd (-1: none). take: bits since the last
  * take. */
 void sni_os_signal_bell(int fd);

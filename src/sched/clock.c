@@ -9,7 +9,7 @@
 #include "base/rng.h"
 #include "sched/choice.h"
 #include "sched/fork.h"
-#include "sched/rt.h"
+#include "sched/sim.h"
 #include "sennit/time.h"
 
 struct rate {
@@ -34,11 +34,13 @@ static struct {
     uint64_t ticks0;
     int64_t ns0;
     struct rate rates[SPANS];
+    struct rate virtual;     /* a simulation's: stands still, but for being set */
+    const struct rate *real; /* what it stands in for */
 } clk;
 
 static int64_t at(const struct rate *r, uint64_t ticks)
 {
-    return r->ns + (int64_t)(((unsigned __int128)(ticks - r->ticks) * r->per_tick) >> 32);
+    return sni_load_rlx(&r->ns) + (int64_t)(((unsigned __int128)(ticks - r->ticks) * r->per_tick) >> 32);
 }
 
 /* Reads both clocks at one moment, as nearly as can be had: the counter is read before, so that time computed from the pair
@@ -89,8 +91,31 @@ static void measure(void)
     sni_store_rel(&clk.busy, 0u);
 }
 
+void sni_clock_begin_virtual(int64_t ns)
+{
+    while (sni_xchg_acq(&clk.busy, 1u) != 0) /* nobody measures meanwhile */
+        sni_os_yield();
+    clk.real = sni_load_rlx(&clk.rate);
+    clk.virtual = (struct rate){ .next_ticks = UINT64_MAX };
+    sni_clock_set_virtual(ns);
+    sni_store_rel(&clk.rate, (const struct rate *)&clk.virtual); /* pairs with the acquire in sn_now */
+}
+
+void sni_clock_set_virtual(int64_t ns)
+{
+    sni_store_rlx(&clk.virtual.ns, ns); /* of the one thread that matters */
+}
+
+void sni_clock_end_virtual(void)
+{
+    sni_store_rel(&clk.rate, clk.real); /* as above */
+    sni_store_rel(&clk.busy, 0u);       /* pairs with the exchange in measure */
+}
+
 void sni_clock_forked(void)
 {
+    if (clk.rate == &clk.virtual)
+        sni_store_rel(&clk.rate, clk.real); /* as above */
     sni_store_rel(&clk.busy, 0u); /* pairs with the exchange in measure */
 }
 
@@ -111,7 +136,7 @@ int64_t sn_now(void)
         r = sni_load_acq(&clk.rate); /* as above */
     }
     if (sni_unlikely(ticks < r->ticks))
-        return r->ns;
+        return sni_load_rlx(&r->ns);
     return at(r, ticks);
 }
 
@@ -126,5 +151,7 @@ uint32_t sni_choose(uint32_t n)
 {
     struct sni_worker *w = sni_self();
 
-    return w ? sni_rng_below(&w->own.rng, n) : (uint32_t)(sni_os_entropy() % n);
+    if (!w)
+        return (uint32_t)(sni_os_entropy() % n);
+    return sni_unlikely(w->own.rt->sim != NULL) ? sni_sim_choose(w->own.rt->sim, n) : sni_rng_below(&w->own.rng, n);
 }

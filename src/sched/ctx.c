@@ -347,7 +347,7 @@ static const struct sni_reason waiting_for_end = { "waiting for a context to end
 
 int sn_ctx_wait(sn_ctx *ctx)
 {
-    struct sni_wait *wait = sni_wait_self();
+    struct sni_wait *wait = sni_enter("waits for a context", NULL);
     int r;
 
     if (!wait)
@@ -504,13 +504,19 @@ int sn_ctx_with_timeout(sn_ctx **out, sn_ctx *parent, int64_t ns)
 
 void sn_ctx_cancel(sn_ctx *ctx)
 {
-    sni_ctx_end(sni_ctx_own(ctx), cancelled);
+    ctx = sni_ctx_own(ctx);
+    sni_point("cancels %context", ctx);
+    sni_ctx_end(ctx, cancelled);
+    sni_point(NULL, NULL);
 }
 
 void sn_ctx_cancel_cause(sn_ctx *ctx, int cause)
 {
     sni_check(cause < 0, "sn_ctx_cancel_cause: the cause %d is not an error", cause);
-    sni_ctx_end(sni_ctx_own(ctx), (struct sni_ctx_reason){ SN_ECANCELED, cause, NULL, NULL });
+    ctx = sni_ctx_own(ctx);
+    sni_point("cancels %context", ctx);
+    sni_ctx_end(ctx, (struct sni_ctx_reason){ SN_ECANCELED, cause, NULL, NULL });
+    sni_point(NULL, NULL);
 }
 
 void sn_ctx_cancel_because(sn_ctx *ctx, int cause, const char *why, sn_ctx *because)
@@ -519,14 +525,18 @@ void sn_ctx_cancel_because(sn_ctx *ctx, int cause, const char *why, sn_ctx *beca
     ctx = sni_ctx_own(ctx);
     if (because == ctx) /* nothing ends because of itself */
         because = NULL;
+    sni_point("cancels %context", ctx);
     if (because)
         (void)sni_ctx_check(because); /* a lazy one borrows its parent; a retained one must not */
     sni_ctx_end(ctx, (struct sni_ctx_reason){ SN_ECANCELED, cause, why, because });
+    sni_point(NULL, NULL);
 }
 
 int sn_ctx_err(sn_ctx *ctx)
 {
-    return sni_ctx_check(sni_ctx_own(ctx));
+    ctx = sni_ctx_own(ctx);
+    sni_point("looks at %context", ctx);
+    return sni_ctx_check(ctx);
 }
 
 int sn_ctx_cause(sn_ctx *ctx)

@@ -88,6 +88,7 @@ int sn_group_go_at(sn_group *group, sn_fn *fn, const void *arg, size_t copy, con
     if (r < 0)
         (void)sni_sub_acqrel(&g->state, (uint64_t)ONE); /* cannot be the last with an owner waiting: we are the owner,
                                                            or a task of the group */
+    sni_point(NULL, NULL);
     return r;
 }
 
@@ -185,6 +186,7 @@ int sn_group_wait(sn_group *group)
 {
     struct group *g = inside(group);
 
+    sni_point("waits for %group", group);
     wait_for_tasks(g);
     return end_wait(g);
 }
@@ -192,7 +194,7 @@ int sn_group_wait(sn_group *group)
 int sn_group_wait_ctx(sn_ctx *ctx, sn_group *group)
 {
     struct group *g = inside(group);
-    struct sni_wait *wait = sni_wait_self();
+    struct sni_wait *wait = sni_enter("waits for %group", group);
     int r;
 
     if (!wait)

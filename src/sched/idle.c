@@ -353,8 +353,10 @@ int sn_blocking(sn_ctx *ctx, sn_fn *fn, void *arg)
         return fn(ctx, arg);
     struct sni_task *t = w->own.current;
     bool outer = t->blocking;
+    sni_point("makes a blocking call", NULL);
     t->blocking = true;
-    sni_step_aside(w, SNI_BLOCKING);
+    if (!w->own.rt->sim) /* there is nobody who could do our work meanwhile */
+        sni_step_aside(w, SNI_BLOCKING);
     r = fn(ctx, arg);
     t->blocking = outer;
     w = sni_self(); /* it may have parked */

@@ -62,6 +62,19 @@ void sni_inject(struct sni_rt *rt, struct sni_task *t)
         end_visit(rt);
 }
 
+struct sni_task *sni_take_one_injected(struct sni_rt *rt)
+{
+    struct sni_wait *first;
+
+    if (sni_load_seq(&rt->inject.n) == 0)
+        return NULL;
+    sni_spin_lock(&rt->inject.lock);
+    if ((first = take_first(&rt->inject.head, &rt->inject.tail)) != NULL)
+        (void)sni_add_seq(&rt->inject.n, -1u);
+    sni_spin_unlock(&rt->inject.lock);
+    return first ? sni_task_of(first) : NULL;
+}
+
 struct sni_task *sni_take_injected(struct sni_worker *w)
 {
     struct sni_rt *rt = w->own.rt;

@@ -93,7 +93,7 @@ static inline void sni_ready(struct sni_wait *wait)
         return;
     }
     sni_lifo_open(w);
-    if (sni_unlikely(sni_load_rlx(&w->own.flags) & SNI_STUCK)) {
+    if (sni_unlikely(sni_load_rlx(&w->own.flags) & (SNI_STUCK | SNI_SIM))) {
         sni_lifo_close(w);
         sni_inject(w->own.rt, t);
         return;
@@ -255,6 +255,40 @@ static inline struct sni_wait *sni_wait_self(void)
     struct sni_worker *w = sni_self();
 
     return sni_likely(w != NULL) ? &w->own.current->wait : sni_thread_wait();
+}
+
+/* --- scheduling points of a simulation; nothing in any other run --- */
+
+void sni_sim_point(struct sni_worker *w, const char *what, const void *object);
+void sni_sim_note(struct sni_worker *w, const char *what, const void *object);
+void sni_sim_yield(struct sni_worker *w);
+
+/* At the beginning of a public operation, which it may precede by others' steps: "locks %mutex" is a line of the trace.
+ * At the end of one that lets others go on: `what` is NULL. The caller holds no spin lock. */
+static sni_inline void sni_point(const char *what, const void *object)
+{
+    struct sni_worker *w = sni_self();
+
+    if (w && sni_unlikely(sni_load_rlx(&w->own.flags) & SNI_SIM))
+        sni_sim_point(w, what, object);
+}
+
+/* The caller is simulated, or no task at all: hot operations look once, and do without scheduling points if not. */
+static sni_inline bool sni_is_watched(struct sni_worker *w)
+{
+    return !w || (sni_load_rlx(&w->own.flags) & SNI_SIM);
+}
+
+/* The same for operations that begin with the caller's wait. */
+static sni_inline struct sni_wait *sni_enter(const char *what, const void *object)
+{
+    struct sni_worker *w = sni_self();
+
+    if (sni_unlikely(!w))
+        return sni_thread_wait();
+    if (sni_unlikely(sni_load_rlx(&w->own.flags) & SNI_SIM))
+        sni_sim_point(w, what, object);
+    return &w->own.current->wait;
 }
 
 /* A commit that frees a spin lock. */

@@ -73,7 +73,7 @@ static void list_other(struct sni_task *t, void *arg)
 {
     struct listing *l = arg;
 
-    if (t != l->first && l->total++ < LISTED)
+    if (t != l->first && !t->hidden && l->total++ < LISTED)
         say_task(l->report, t);
 }
 
@@ -125,26 +125,49 @@ void sni_report_failure(struct sni_rt *rt, const struct sni_task *t, int code, c
     sni_free(r, sizeof *r);
 }
 
-bool sni_report_deadlock(struct sni_rt *rt, uint64_t epoch)
+/* Threads that are not ours, `ours` of which there are, may still send or close. */
+static bool others_may_help(struct sni_rt *rt, int ours)
+{
+    int threads;
+
+    if (rt->opts.deadlock != SN_DEADLOCK_AUTO)
+        return false;
+    threads = sni_os_thread_count();
+    return threads < 0 || threads > ours + SNI_SAN_THREADS;
+}
+
+static _Noreturn void die_of_deadlock(struct sni_rt *rt)
 {
     static struct report r;
 
-    if (rt->opts.deadlock == SN_DEADLOCK_NEVER || sni_live_tasks(rt) == 0)
-        return false;
-    if (rt->opts.deadlock == SN_DEADLOCK_AUTO) {
-        if (rt->embedded)
-            return false; /* the program's own threads may do anything at any time */
-        int threads = sni_os_thread_count();
-        if (threads < 0 || threads > sni_started(rt) + 1 + SNI_SAN_THREADS) /* one: the monitor */
-            return true; /* a thread that is not ours may still send or close */
-    }
-    if (!sni_still_dead(rt, epoch)) /* one that is gone by now may have done so before */
-        return false;
     r.n = 0;
     say(&r, "sennit: deadlock: every task waits, and nothing is left that could wake one\n");
     list_tasks(rt, &r);
     print(rt, &r);
     abort();
+}
+
+bool sni_report_deadlock(struct sni_rt *rt, uint64_t epoch)
+{
+    if (rt->opts.deadlock == SN_DEADLOCK_NEVER || sni_live_tasks(rt) == 0)
+        return false;
+    if (rt->opts.deadlock == SN_DEADLOCK_AUTO && rt->embedded)
+        return false; /* the program's own threads may do anything at any time */
+    if (others_may_help(rt, sni_started(rt) + 1)) /* one: the monitor */
+        return true;
+    if (!sni_still_dead(rt, epoch)) /* one that is gone by now may have done so before */
+        return false;
+    die_of_deadlock(rt);
+}
+
+void sni_report_simulated_deadlock(struct sni_rt *rt)
+{
+    enum { AGAIN_NS = 1000000 };
+    uint32_t never = 0;
+
+    if (rt->opts.deadlock != SN_DEADLOCK_NEVER && !others_may_help(rt, 1) && sni_load_seq(&rt->inject.n) == 0)
+        die_of_deadlock(rt);
+    (void)sni_os_futex_wait(&never, 0, sni_os_clock() + AGAIN_NS);
 }
 
 bool sni_report_hog(struct sni_worker *w, int64_t ns)

@@ -8,6 +8,10 @@
  * returns: true if it should be looked at again later. */
 bool sni_report_deadlock(struct sni_rt *rt, uint64_t epoch);
 
+/* The same in a simulation, by its one worker: nobody else could wake a task but threads of the program's own. Returns after
+ * a while if there may be some. */
+void sni_report_simulated_deadlock(struct sni_rt *rt);
+
 /* A worker that is stuck in a task for `ns`. False: it is no longer, or said itself that it would be. */
 bool sni_report_hog(struct sni_worker *w, int64_t ns);
 

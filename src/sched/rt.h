@@ -27,8 +27,8 @@ enum { SNI_AWAKE, SNI_ASLEEP, SNI_ASLEEP_POLLING };
 
 /* A worker's `flags`. STUCK: has been in one task for long, or in sn_blocking, or runs a hog; others do its work, and what
  * would have run next was taken from it. With it, BLOCKING: it said so itself; COMPUTING: it wants a processor all the
- * same. HURRY: it shall go through its loop at the next switch. */
-enum { SNI_STUCK = 1, SNI_BLOCKING = 2, SNI_COMPUTING = 4, SNI_HURRY = 8 };
+ * same. HURRY: it shall go through its loop at the next switch. SIM, for ever and alone: it simulates; see sim.h. */
+enum { SNI_STUCK = 1, SNI_BLOCKING = 2, SNI_COMPUTING = 4, SNI_HURRY = 8, SNI_SIM = 16 };
 
 /* (w) only code running on this worker  (a) atomic */
 struct sni_worker {
@@ -86,6 +86,7 @@ struct sni_worker {
 
 struct sni_task_chunk;
 struct sni_marks;
+struct sni_sim;
 
 struct sni_rt {
     int nworkers;                 /* (c) how many shall run tasks at a time */
@@ -94,6 +95,7 @@ struct sni_rt {
     struct sni_worker *workers;   /* (c) */
     void *workers_memory;         /* (c) */
     sn_run_opts opts;             /* (c) defaults resolved */
+    struct sni_sim *sim;          /* (c) NULL: this is no simulation */
     sn_ctx *root;                 /* (c) */
     sn_group detached;            /* tasks that nobody waits for, and the main task */
     struct sni_stacks stacks;
@@ -163,8 +165,9 @@ static inline struct sni_worker *sni_self(void)
     return sni_self_load();
 }
 
-/* A task for any worker to run; the caller may be any thread. */
+/* A task for any worker to run; the caller may be any thread. take_one: the longest-waiting of them, or NULL. */
 void sni_inject(struct sni_rt *rt, struct sni_task *task);
+struct sni_task *sni_take_one_injected(struct sni_rt *rt);
 
 /* There is work that a sleeping worker could do. */
 void sni_wake_searcher(struct sni_rt *rt);

@@ -9,6 +9,7 @@
 #include "sched/monitor.h"
 #include "sched/park.h"
 #include "sched/report.h"
+#include "sched/sim.h"
 #include "sennit/error.h"
 #include "sennit/time.h"
 
@@ -40,7 +41,7 @@ int sn_run_workers(void)
 {
     struct sni_rt *rt = sni_rt_self();
 
-    return rt ? rt->nworkers : 0;
+    return !rt ? 0 : rt->sim ? rt->opts.workers : rt->nworkers;
 }
 
 uint64_t sni_live_tasks(struct sni_rt *rt)
@@ -71,8 +72,9 @@ void sni_run_forked(void)
 
 /* --- options --- */
 
-static int resolve_workers(int asked)
+static int resolve_workers(int asked, bool simulated)
 {
+    enum { SIMULATED = 4 }; /* the same on every machine */
     const char *text = sni_os_getenv("SENNIT_WORKERS");
     char *end;
 
@@ -82,15 +84,15 @@ static int resolve_workers(int asked)
         long n = strtol(text, &end, 10);
         return *end == '\0' && n >= 1 && n <= SNI_MAX_WORKERS ? (int)n : SN_EINVAL;
     }
-    int n = sni_os_cpu_count();
+    int n = simulated ? SIMULATED : sni_os_cpu_count();
     return n < SNI_MAX_WORKERS ? n : SNI_MAX_WORKERS;
 }
 
-static int resolve(sn_run_opts *out, const sn_run_opts *in)
+static int resolve(sn_run_opts *out, const sn_run_opts *in, bool simulated)
 {
     sn_run_opts o = in ? *in : (sn_run_opts){ 0 };
 
-    o.workers = resolve_workers(o.workers);
+    o.workers = resolve_workers(o.workers, simulated);
     if (o.workers < 1 || o.workers > SNI_MAX_WORKERS || o.grace_ns < 0 || o.spares > SNI_MAX_SPARES || o.hog_ns < 0)
         return SN_EINVAL;
     o.spares = o.spares == 0 ? SNI_MAX_SPARES : o.spares < 0 ? 0 : o.spares;
@@ -135,7 +137,7 @@ static void unmake(struct sni_rt *rt)
     sni_free(rt, sizeof *rt);
 }
 
-static int make(struct sni_rt **out, const sn_run_opts *opts)
+static int make(struct sni_rt **out, const sn_run_opts *opts, struct sni_sim *sim)
 {
     struct sni_rt *rt;
     int r;
@@ -144,10 +146,11 @@ static int make(struct sni_rt **out, const sn_run_opts *opts)
     sni_fork_init();
     if (!(rt = sni_alloc(sizeof *rt)))
         return SN_ENOMEM;
-    if ((r = resolve(&rt->opts, opts)) < 0)
+    if ((r = resolve(&rt->opts, opts, sim != NULL)) < 0)
         goto err_rt;
-    rt->nworkers = rt->opts.workers;
-    rt->capacity = rt->nworkers + rt->opts.spares;
+    rt->sim = sim;
+    rt->nworkers = sim ? 1 : rt->opts.workers;
+    rt->capacity = rt->nworkers + (sim ? 0 : rt->opts.spares);
     rt->nstarted = (uint32_t)rt->nworkers;
     rt->idle.kept = INT64_MIN;
     rt->tasks.first_gen = process.runtimes++ * 0x9e3779b8u; /* even; far from the last one */
@@ -201,7 +204,8 @@ static bool join_workers(struct sni_rt *rt)
     int64_t end = sn_now() + rt->opts.grace_ns;
     bool all = true;
 
-    sni_monitor_stop(rt);
+    if (!rt->sim)
+        sni_monitor_stop(rt);
     for (int i = 0; i < sni_started(rt); i++) {
         struct sni_worker *w = &rt->workers[i];
         if (!w->has_thread)
@@ -267,6 +271,7 @@ static int life(sn_ctx *ctx, void *arg)
     sn_group g;
     int r;
 
+    sni_self()->own.current->hidden = true;
     sn_group_init(&g, ctx);
     r = sn_group_go_at(&g, main_task, rt, 0, "sn_run main", &(sn_task_opts){ .name = "main" });
     int e = sn_group_wait(&g);
@@ -308,7 +313,7 @@ static int finish_run(struct sni_rt *rt, int code)
     return code;
 }
 
-int sn_run(sn_fn *fn, void *arg, const sn_run_opts *opts)
+static int run(sn_fn *fn, void *arg, const sn_run_opts *opts, struct sni_sim *sim)
 {
     struct sni_rt *rt;
     int r;
@@ -317,12 +322,14 @@ int sn_run(sn_fn *fn, void *arg, const sn_run_opts *opts)
         return SN_EINVAL;
     if (sni_xchg_acq(&process.taken, 1u) != 0)
         return SN_EBUSY;
-    if ((r = make(&rt, opts)) < 0)
+    if ((r = make(&rt, opts, sim)) < 0)
         goto err_taken;
     rt->main_fn = fn;
     rt->main_arg = arg;
     sni_count_started(rt); /* ourselves, soon: nobody shall think that all sleep */
-    if ((r = start_workers(rt, 1)) < 0)
+    if (sim)
+        rt->workers[0].own.flags = SNI_SIM;
+    else if ((r = start_workers(rt, 1)) < 0)
         goto err_made;
     r = sn_group_go_at(&rt->detached, life_then_stop, rt, 0, "sn_run", &(sn_task_opts){ .name = "sn_run" });
     if (r < 0) {
@@ -330,7 +337,10 @@ int sn_run(sn_fn *fn, void *arg, const sn_run_opts *opts)
         (void)join_workers(rt); /* they have no task that could hold them up */
         goto err_made;
     }
-    sni_worker_run(&rt->workers[0]);
+    if (sim)
+        sni_sim_loop(&rt->workers[0]);
+    else
+        sni_worker_run(&rt->workers[0]);
     return finish_run(rt, rt->main_code);
 err_made:
     (void)sn_group_wait(&rt->detached);
@@ -338,6 +348,29 @@ err_made:
 err_taken:
     sni_store_rel(&process.taken, 0u);
     return r;
+}
+
+int sni_run_simulated(sn_fn *fn, void *arg, const sn_run_opts *opts, const struct sni_sim_plan *plan,
+                      struct sni_sim_record *record)
+{
+    sn_run_opts o = opts ? *opts : (sn_run_opts){ 0 };
+    struct sni_sim *sim = sni_sim_new(plan, record);
+    int r;
+
+    if (!sim)
+        return SN_ENOMEM;
+    o.seed = plan->seed ? plan->seed : 1; /* 0 means any */
+    r = run(fn, arg, &o, sim);
+    if (r != SN_ELEFT) /* else it is kept, like all of that runtime */
+        sni_sim_destroy(sim);
+    return r;
+}
+
+int sn_run(sn_fn *fn, void *arg, const sn_run_opts *opts)
+{
+    const char *asked = sni_os_getenv("SENNIT_SEED");
+
+    return asked && *asked ? sni_sim_run_as(asked, fn, arg, opts) : run(fn, arg, opts, NULL);
 }
 
 int sn_start(const sn_run_opts *opts)
@@ -349,7 +382,7 @@ int sn_start(const sn_run_opts *opts)
         return SN_EINVAL;
     if (sni_xchg_acq(&process.taken, 1u) != 0)
         return SN_EBUSY;
-    if ((r = make(&rt, opts)) < 0)
+    if ((r = make(&rt, opts, NULL)) < 0)
         goto err_taken;
     rt->embedded = 1;
     if ((r = start_workers(rt, 0)) < 0)

@@ -274,7 +274,7 @@ int sni_task_spawn(struct sni_rt *rt, sn_group *group, sn_ctx *ctx, sn_fn *fn, c
 
     if (w && w->own.rt != rt)
         w = NULL;
-    if (!(t = take_record(rt, w)))
+    if (!(t = take_record(rt, rt->sim ? NULL : w))) /* numbers in the order of starts: a person reads the trace */
         return SN_ENOMEM;
     t->arg = (void *)(uintptr_t)arg;
     t->copy_size = copy;
@@ -290,8 +290,8 @@ int sni_task_spawn(struct sni_rt *rt, sn_group *group, sn_ctx *ctx, sn_fn *fn, c
     t->site = site;
     t->name = opts ? opts->name : NULL;
     t->cleanups = NULL;
-    t->failing = t->blocking = false;
-    t->wait.kind = opts && opts->pinned ? SNI_WAIT_PINNED : SNI_WAIT_TASK;
+    t->failing = t->blocking = t->hidden = false;
+    t->wait.kind = opts && opts->pinned && !rt->sim ? SNI_WAIT_PINNED : SNI_WAIT_TASK;
     t->home = NULL;
     t->wait.reason = NULL;
     sni_store_rel(&t->gen, t->gen + 1); /* alive: pairs with the acquire in sni_task_is_alive */
@@ -303,7 +303,9 @@ int sni_task_spawn(struct sni_rt *rt, sn_group *group, sn_ctx *ctx, sn_fn *fn, c
         return 0;
     }
     sni_store_rlx(&w->own.spawned, w->own.spawned + 1); /* before it can end: see sni_live_tasks */
-    if (sni_unlikely(sni_load_rlx(&w->own.flags) & SNI_STUCK)) {
+    if (sni_unlikely(sni_load_rlx(&w->own.flags) & (SNI_STUCK | SNI_SIM))) {
+        if (rt->sim)
+            sni_sim_note(w, "starts #task", (void *)(uintptr_t)(t->index + 1));
         sni_inject(rt, t); /* who is stuck keeps nothing to itself */
         return 0;
     }
@@ -336,7 +338,7 @@ static void finish(struct sni_worker *w, struct sni_task *t, int code, const cha
     sni_store_rel(&w->own.current, &w->own.idle); /* none: as in sni_switch */
     sni_store_rel(&t->gen, t->gen + 1); /* dead: pairs with the acquire in sni_task_alive */
     sni_store_rel(&w->own.ended, w->own.ended + 1); /* pairs with the acquire in sni_live_tasks */
-    give_record(w->own.rt, w, t);
+    give_record(w->own.rt, w->own.rt->sim ? NULL : w, t);
     sni_group_leave(group, code, why);
 }
 
@@ -470,6 +472,10 @@ void sn_yield(void)
 
     if (!w) {
         sni_os_yield();
+        return;
+    }
+    if (sni_unlikely(sni_load_rlx(&w->own.flags) & SNI_SIM)) {
+        sni_sim_yield(w);
         return;
     }
     struct sni_task *me = w->own.current;

@@ -26,6 +26,7 @@ struct sni_task {
     struct sni_worker *home; /* (o) pinned: its worker, once it has run */
     bool failing;         /* (o) inside sn_fail */
     bool blocking;        /* (o) inside sn_blocking */
+    bool hidden;          /* (o) one of the runtime's own: not in reports, and no part of what is simulated */
 };
 
 _Static_assert(sizeof(struct sni_task) == 256, "a parked task is to cost little more than its stack's page");

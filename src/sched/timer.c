@@ -269,7 +269,7 @@ static int sleep_until(struct sni_wait *wait, sn_ctx *ctx, int64_t deadline)
 
 int sn_sleep(sn_ctx *ctx, int64_t ns)
 {
-    struct sni_wait *wait = sni_wait_self();
+    struct sni_wait *wait = sni_enter("sleeps", NULL);
     int r;
 
     if (!wait)
@@ -283,7 +283,7 @@ int sn_sleep(sn_ctx *ctx, int64_t ns)
 
 int sn_sleep_until(sn_ctx *ctx, int64_t deadline)
 {
-    struct sni_wait *wait = sni_wait_self();
+    struct sni_wait *wait = sni_enter("sleeps", NULL);
     int r;
 
     if (!wait)

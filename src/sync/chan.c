@@ -144,9 +144,14 @@ static sni_inline int wait_in(struct sni_link *queue, sn_ctx *ctx, sn_rawchan *c
     return r;
 }
 
-int sn_rawchan_send(sn_ctx *ctx, sn_rawchan *ch, const void *value)
+static inline const void *number(const sn_rawchan *ch)
 {
-    struct sni_wait *wait = sni_wait_self(), *peer;
+    return ch ? (const void *)(uintptr_t)ch->id : NULL;
+}
+
+static sni_inline int send_as(struct sni_wait *wait, sn_ctx *ctx, sn_rawchan *ch, const void *value)
+{
+    struct sni_wait *peer;
     int r;
 
     if (sni_unlikely(!ch || !wait))
@@ -164,9 +169,9 @@ int sn_rawchan_send(sn_ctx *ctx, sn_rawchan *ch, const void *value)
     return wait_in(&ch->senders, ctx, ch, wait, (void *)(uintptr_t)value, &sni_chan_sending);
 }
 
-int sn_rawchan_recv(sn_ctx *ctx, sn_rawchan *ch, void *value)
+static sni_inline int recv_as(struct sni_wait *wait, sn_ctx *ctx, sn_rawchan *ch, void *value)
 {
-    struct sni_wait *wait = sni_wait_self(), *peer;
+    struct sni_wait *peer;
     int r;
 
     if (sni_unlikely(!ch || !wait))
@@ -184,13 +189,45 @@ int sn_rawchan_recv(sn_ctx *ctx, sn_rawchan *ch, void *value)
     return wait_in(&ch->receivers, ctx, ch, wait, value, &sni_chan_receiving);
 }
 
-int sn_rawchan_try_send(sn_rawchan *ch, const void *value)
+static __attribute__((noinline)) int send_watched(sn_ctx *ctx, sn_rawchan *ch, const void *value)
+{
+    int r = send_as(sni_enter("sends to #channel", number(ch)), ctx, ch, value);
+
+    sni_point(NULL, NULL);
+    return r;
+}
+
+static __attribute__((noinline)) int recv_watched(sn_ctx *ctx, sn_rawchan *ch, void *value)
+{
+    int r = recv_as(sni_enter("receives from #channel", number(ch)), ctx, ch, value);
+
+    sni_point(NULL, NULL);
+    return r;
+}
+
+int sn_rawchan_send(sn_ctx *ctx, sn_rawchan *ch, const void *value)
+{
+    struct sni_worker *w = sni_self();
+
+    if (sni_unlikely(sni_is_watched(w)))
+        return send_watched(ctx, ch, value);
+    return send_as(&w->own.current->wait, ctx, ch, value);
+}
+
+int sn_rawchan_recv(sn_ctx *ctx, sn_rawchan *ch, void *value)
+{
+    struct sni_worker *w = sni_self();
+
+    if (sni_unlikely(sni_is_watched(w)))
+        return recv_watched(ctx, ch, value);
+    return recv_as(&w->own.current->wait, ctx, ch, value);
+}
+
+int sni_chan_try_send(sn_rawchan *ch, const void *value)
 {
     struct sni_wait *peer;
     int r;
 
-    if (!ch)
-        return SN_EINVAL;
     sni_spin_lock(&ch->lock);
     bool done = send_now(ch, value, &r, &peer);
     sni_spin_unlock(&ch->lock);
@@ -199,19 +236,41 @@ int sn_rawchan_try_send(sn_rawchan *ch, const void *value)
     return done ? r : SN_EAGAIN;
 }
 
-int sn_rawchan_try_recv(sn_rawchan *ch, void *value)
+int sni_chan_try_recv(sn_rawchan *ch, void *value)
 {
     struct sni_wait *peer;
     int r;
 
-    if (!ch)
-        return SN_EINVAL;
     sni_spin_lock(&ch->lock);
     bool done = recv_now(ch, value, &r, &peer);
     sni_spin_unlock(&ch->lock);
     if (done && peer)
         sni_ready(peer);
     return done ? r : SN_EAGAIN;
+}
+
+int sn_rawchan_try_send(sn_rawchan *ch, const void *value)
+{
+    int r;
+
+    if (!ch)
+        return SN_EINVAL;
+    sni_point("tries to send to #channel", number(ch));
+    r = sni_chan_try_send(ch, value);
+    sni_point(NULL, NULL);
+    return r;
+}
+
+int sn_rawchan_try_recv(sn_rawchan *ch, void *value)
+{
+    int r;
+
+    if (!ch)
+        return SN_EINVAL;
+    sni_point("tries to receive from #channel", number(ch));
+    r = sni_chan_try_recv(ch, value);
+    sni_point(NULL, NULL);
+    return r;
 }
 
 static void claim_all(struct sni_link *queue, struct sni_wakes *wakes)
@@ -231,6 +290,7 @@ void sn_rawchan_close(sn_rawchan *ch)
 
     if (!ch)
         return;
+    sni_point("closes #channel", number(ch));
     sni_wakes_init(&wakes);
     sni_spin_lock(&ch->lock);
     ch->closed = true;
@@ -238,6 +298,7 @@ void sn_rawchan_close(sn_rawchan *ch)
     claim_all(&ch->senders, &wakes);
     sni_spin_unlock(&ch->lock);
     sni_wakes_ready(&wakes);
+    sni_point(NULL, NULL);
 }
 
 int sn_rawchan_make(sn_rawchan **out, size_t size, size_t cap)
@@ -279,6 +340,7 @@ size_t sn_rawchan_len(sn_rawchan *ch)
 
     if (!ch)
         return 0;
+    sni_point("counts #channel", number(ch));
     sni_spin_lock(&ch->lock);
     n = ch->count;
     sni_spin_unlock(&ch->lock);

@@ -41,6 +41,10 @@ struct sn_rawchan {
 bool sni_chan_send_now(sn_rawchan *ch, const void *value, int *err, struct sni_wait **peer);
 bool sni_chan_recv_now(sn_rawchan *ch, void *value, int *err, struct sni_wait **peer);
 
+/* The try forms for who holds a lock of its own: no scheduling points. */
+int sni_chan_try_send(sn_rawchan *ch, const void *value);
+int sni_chan_try_recv(sn_rawchan *ch, void *value);
+
 extern const struct sni_reason sni_chan_sending, sni_chan_receiving;
 
 #endif

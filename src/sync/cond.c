@@ -63,7 +63,7 @@ static int wait_for(struct cond *c, sn_mutex *mutex, sn_ctx *ctx, struct sni_wai
 void sn_cond_wait(sn_cond *cond, sn_mutex *mutex)
 {
     check_held(mutex);
-    (void)wait_for(inside(cond), mutex, sn_background(), sni_wait_or_panic("sn_cond_wait"));
+    (void)wait_for(inside(cond), mutex, sn_background(), sni_enter_or_panic("sn_cond_wait", "waits for %condition", cond));
 }
 
 int sn_cond_wait_ctx(sn_ctx *ctx, sn_cond *cond, sn_mutex *mutex)
@@ -72,7 +72,7 @@ int sn_cond_wait_ctx(sn_ctx *ctx, sn_cond *cond, sn_mutex *mutex)
     int r;
 
     check_held(mutex);
-    r = sni_begin(&ctx, &self);
+    r = sni_begin(&ctx, &self, "waits for %condition", cond);
     return r != 0 ? r : wait_for(inside(cond), mutex, ctx, self);
 }
 
@@ -81,12 +81,14 @@ void sn_cond_signal(sn_cond *cond)
     struct cond *c = inside(cond);
     struct sni_wait *first = NULL;
 
+    sni_point("signals %condition", cond);
     (void)sni_word_lock(&c->word);
     while (c->queue.head && !first)
         first = sni_queue_claim(&c->queue);
     sni_word_give(&c->word, 0);
     if (first)
         sni_ready(first);
+    sni_point(NULL, NULL);
 }
 
 void sn_cond_broadcast(sn_cond *cond)
@@ -94,9 +96,11 @@ void sn_cond_broadcast(sn_cond *cond)
     struct cond *c = inside(cond);
     struct sni_wakes wakes;
 
+    sni_point("broadcasts %condition", cond);
     sni_wakes_init(&wakes);
     (void)sni_word_lock(&c->word);
     (void)sni_queue_claim_all(&c->queue, &wakes);
     sni_word_give(&c->word, 0);
     sni_wakes_ready(&wakes);
+    sni_point(NULL, NULL);
 }

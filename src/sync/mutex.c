@@ -178,9 +178,9 @@ static sni_inline bool lock_fast(sn_mutex *m, struct sni_wait *self)
     return sni_cas_acqrel(word_of(m), &free, held_by(self)); /* acquire: pairs with the release of the last unlock */
 }
 
-static struct sni_wait *self_or_panic(void)
+static sni_inline struct sni_wait *enter_or_panic(const char *what, const sn_mutex *m)
 {
-    struct sni_wait *self = sni_wait_self();
+    struct sni_wait *self = sni_enter(what, m);
 
     sni_check(self != NULL, "sn_mutex_lock: no memory for this thread's record");
     return self;
@@ -188,7 +188,7 @@ static struct sni_wait *self_or_panic(void)
 
 void sn_mutex_lock(sn_mutex *m)
 {
-    struct sni_wait *self = self_or_panic();
+    struct sni_wait *self = enter_or_panic("locks %mutex", m);
 
     if (sni_unlikely(!lock_fast(m, self)))
         (void)lock_slow(m, sn_background(), self);
@@ -196,7 +196,7 @@ void sn_mutex_lock(sn_mutex *m)
 
 int sn_mutex_lock_ctx(sn_ctx *ctx, sn_mutex *m)
 {
-    struct sni_wait *self = sni_wait_self();
+    struct sni_wait *self = sni_enter("locks %mutex", m);
     int r;
 
     if (!self)
@@ -209,7 +209,7 @@ int sn_mutex_lock_ctx(sn_ctx *ctx, sn_mutex *m)
 
 int sn_mutex_try_lock(sn_mutex *m)
 {
-    return lock_fast(m, self_or_panic()) ? 0 : SN_EBUSY;
+    return lock_fast(m, enter_or_panic("tries to lock %mutex", m)) ? 0 : SN_EBUSY;
 }
 
 /* (BUSY) Gives the mutex to the first waiter that can be claimed; those whose context was faster leave the queue. Returns
@@ -259,7 +259,8 @@ static sni_inline void unlock(sn_mutex *m, struct sni_wait *self)
 
 void sn_mutex_unlock(sn_mutex *m)
 {
-    unlock(m, self_or_panic());
+    unlock(m, enter_or_panic("unlocks %mutex", m));
+    sni_point(NULL, NULL);
 }
 
 void sni_mutex_unlock_for(sn_mutex *m, struct sni_wait *holder)
@@ -269,7 +270,9 @@ void sni_mutex_unlock_for(sn_mutex *m, struct sni_wait *holder)
 
 bool sn_mutex_held(const sn_mutex *m)
 {
-    struct sni_wait *self = self_or_panic();
+    struct sni_wait *self = sni_wait_self();
+
+    sni_check(self != NULL, "sn_mutex_held: no memory for this thread's record");
     uint64_t *word = word_of(m), w = take_queue(word);
     bool held = w != 0 && (w & QUEUED ? node_of(w)->holder : wait_of(w)) == self;
 

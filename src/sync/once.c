@@ -77,6 +77,7 @@ static void run(struct once *o, sn_once_fn *fn, void *arg)
     (void)sni_queue_claim_all(&o->queue, &wakes);
     sni_word_give(&o->word, DONE); /* pairs with the acquire in sn_once_is_done */
     sni_wakes_ready(&wakes);
+    sni_point(NULL, NULL);
 }
 
 /* Until it is done, by the caller or another; or ctx's error. */
@@ -120,7 +121,8 @@ static struct once *inside(sn_once *o)
 
 void sn_once_do_slow(sn_once *once, sn_once_fn *fn, void *arg)
 {
-    (void)do_or_wait(inside(once), fn, arg, sn_background(), sni_wait_or_panic("sn_once_do"));
+    (void)do_or_wait(inside(once), fn, arg, sn_background(), 
+                      sni_enter_or_panic("sn_once_do", "does %once", once));
 }
 
 int sn_once_do_ctx(sn_ctx *ctx, sn_once *once, sn_once_fn *fn, void *arg)
@@ -128,7 +130,7 @@ int sn_once_do_ctx(sn_ctx *ctx, sn_once *once, sn_once_fn *fn, void *arg)
     struct sni_wait *self;
     int r;
 
-    if ((r = sni_begin(&ctx, &self)) != 0 || sn_once_is_done(once))
+    if ((r = sni_begin(&ctx, &self, "does %once", once)) != 0 || sn_once_is_done(once))
         return r;
     return do_or_wait(inside(once), fn, arg, ctx, self);
 }

@@ -146,10 +146,19 @@ static inline struct sni_wait *sni_wait_or_panic(const char *function)
     return self;
 }
 
-/* What every function with a context begins with: its context and its wait, or an error. */
-static inline int sni_begin(sn_ctx **ctx, struct sni_wait **self)
+/* What every function begins with that cannot fail: the caller's wait, for which a plain thread needs memory, once. */
+static sni_inline struct sni_wait *sni_enter_or_panic(const char *function, const char *what, const void *object)
 {
-    if (sni_unlikely(!(*self = sni_wait_self())))
+    struct sni_wait *self = sni_enter(what, object);
+
+    sni_check(self != NULL, "%s: no memory for this thread's record", function);
+    return self;
+}
+
+/* What every function with a context begins with: its context and its wait, or an error. */
+static sni_inline int sni_begin(sn_ctx **ctx, struct sni_wait **self, const char *what, const void *object)
+{
+    if (sni_unlikely(!(*self = sni_enter(what, object))))
         return SN_ENOMEM;
     *ctx = sni_ctx_resolve(*ctx, *self);
     return sni_ctx_check(*ctx);

@@ -125,7 +125,7 @@ static int lock_slow(struct rwmutex *m, sn_ctx *ctx, struct sni_wait *self)
 
 void sn_rwmutex_lock(sn_rwmutex *mutex)
 {
-    struct sni_wait *self = sni_wait_or_panic("sn_rwmutex_lock");
+    struct sni_wait *self = sni_enter_or_panic("sn_rwmutex_lock", "locks %rwmutex", mutex);
 
     if (sni_unlikely(!lock_fast(inside(mutex), self)))
         (void)lock_slow(inside(mutex), sn_background(), self);
@@ -136,7 +136,7 @@ int sn_rwmutex_lock_ctx(sn_ctx *ctx, sn_rwmutex *mutex)
     struct sni_wait *self;
     int r;
 
-    if ((r = sni_begin(&ctx, &self)) != 0)
+    if ((r = sni_begin(&ctx, &self, "locks %rwmutex", mutex)) != 0)
         return r;
     return sni_likely(lock_fast(inside(mutex), self)) ? 0 : lock_slow(inside(mutex), ctx, self);
 }
@@ -144,7 +144,7 @@ int sn_rwmutex_lock_ctx(sn_ctx *ctx, sn_rwmutex *mutex)
 int sn_rwmutex_try_lock(sn_rwmutex *mutex)
 {
     struct rwmutex *m = inside(mutex);
-    struct sni_wait *self = sni_wait_or_panic("sn_rwmutex_try_lock");
+    struct sni_wait *self = sni_enter_or_panic("sn_rwmutex_try_lock", "tries to lock %rwmutex", mutex);
 
     for (uint32_t tries = 0; !lock_fast(m, self);) {
         if (sni_load_rlx(&m->word) & ~(uint64_t)SNI_BUSY)
@@ -157,16 +157,17 @@ int sn_rwmutex_try_lock(sn_rwmutex *mutex)
 void sn_rwmutex_unlock(sn_rwmutex *mutex)
 {
     struct rwmutex *m = inside(mutex);
-    struct sni_wait *self = sni_wait_or_panic("sn_rwmutex_unlock");
+    struct sni_wait *self = sni_enter_or_panic("sn_rwmutex_unlock", "unlocks %rwmutex", mutex);
     uint64_t w = WRITER;
 
     sni_check((sni_load_rlx(&m->word) & WRITER) && sni_load_rlx(&m->writer) == self,
               "sn_rwmutex_unlock: this task or thread is not the writer");
     sni_store_rlx(&m->writer, (struct sni_wait *)NULL); /* while it is still ours */
-    if (sni_likely(sni_cas_acqrel(&m->word, &w, (uint64_t)0))) /* release: pairs with the acquire in the fast paths */
-        return;
-    (void)sni_word_lock(&m->word);
-    pass_on(m, 0, &m->readers);
+    if (sni_unlikely(!sni_cas_acqrel(&m->word, &w, (uint64_t)0))) { /* release: pairs with the acquire in the fast paths */
+        (void)sni_word_lock(&m->word);
+        pass_on(m, 0, &m->readers);
+    }
+    sni_point(NULL, NULL);
 }
 
 /* --- the readers' side --- */
@@ -202,6 +203,7 @@ static int rlock_slow(struct rwmutex *m, sn_ctx *ctx, struct sni_wait *self)
 
 void sn_rwmutex_rlock(sn_rwmutex *mutex)
 {
+    sni_point("locks %rwmutex for reading", mutex);
     if (sni_unlikely(!rlock_fast(inside(mutex))))
         (void)rlock_slow(inside(mutex), sn_background(), sni_wait_or_panic("sn_rwmutex_rlock"));
 }
@@ -211,7 +213,7 @@ int sn_rwmutex_rlock_ctx(sn_ctx *ctx, sn_rwmutex *mutex)
     struct sni_wait *self;
     int r;
 
-    if ((r = sni_begin(&ctx, &self)) != 0)
+    if ((r = sni_begin(&ctx, &self, "locks %rwmutex for reading", mutex)) != 0)
         return r;
     return sni_likely(rlock_fast(inside(mutex))) ? 0 : rlock_slow(inside(mutex), ctx, self);
 }
@@ -220,6 +222,7 @@ int sn_rwmutex_try_rlock(sn_rwmutex *mutex)
 {
     struct rwmutex *m = inside(mutex);
 
+    sni_point("tries to lock %rwmutex for reading", mutex);
     for (uint32_t tries = 0; !rlock_fast(m);) {
         if (sni_load_rlx(&m->word) & (WRITER | WAITERS))
             return SN_EBUSY;
@@ -228,9 +231,8 @@ int sn_rwmutex_try_rlock(sn_rwmutex *mutex)
     return 0;
 }
 
-void sn_rwmutex_runlock(sn_rwmutex *mutex)
+static sni_inline void runlock(struct rwmutex *m)
 {
-    struct rwmutex *m = inside(mutex);
     uint64_t w = sni_load_rlx(&m->word);
 
     while (!(w & SNI_BUSY) && !((w & WAITERS) && w / READER == 1)) {
@@ -247,4 +249,11 @@ void sn_rwmutex_runlock(sn_rwmutex *mutex)
         pass_on(m, 0, &m->writers);
     else
         sni_word_give(&m->word, w - READER);
+}
+
+void sn_rwmutex_runlock(sn_rwmutex *mutex)
+{
+    sni_point("unlocks %rwmutex for reading", mutex);
+    runlock(inside(mutex));
+    sni_point(NULL, NULL);
 }

@@ -321,7 +321,7 @@ static int begin(sn_ctx **ctx, size_t n, struct sni_wait **wait)
 {
     if (n > MAX_CASES)
         return SN_EINVAL;
-    if (!(*wait = sni_wait_self()))
+    if (!(*wait = sni_enter("selects", NULL)))
         return SN_ENOMEM;
     *ctx = sni_ctx_resolve(*ctx, *wait);
     return sni_ctx_check(*ctx);
@@ -357,6 +357,7 @@ int sn_select_try(sn_case *cases, size_t n)
 
     if (n > MAX_CASES)
         return SN_EINVAL;
+    sni_point("tries to select", NULL);
     if (n < 2)
         return n == 1 && try_one(&cases[0]) ? 0 : SN_EAGAIN;
     order_at_random(cases, (uint32_t)n);

@@ -103,7 +103,7 @@ int sn_sem_acquire(sn_ctx *ctx, sn_sem *sem, int n)
 
     if (sni_unlikely(n < 0 || (uint64_t)n > s->all))
         return SN_EINVAL;
-    if ((r = sni_begin(&ctx, &self)) != 0)
+    if ((r = sni_begin(&ctx, &self, "acquires %semaphore", sem)) != 0)
         return r;
     return sni_likely(take(s, (uint64_t)n)) ? 0 : acquire_slow(s, (uint64_t)n, ctx, self);
 }
@@ -114,6 +114,7 @@ int sn_sem_try_acquire(sn_sem *sem, int n)
 
     if (n < 0 || (uint64_t)n > s->all)
         return SN_EINVAL;
+    sni_point("tries to acquire %semaphore", sem);
     uint64_t w = sni_load_rlx(&s->word);
     for (uint32_t tries = 0;;) {
         if (w & SNI_BUSY) { /* for a few instructions: what it will be then is the answer */
@@ -127,9 +128,8 @@ int sn_sem_try_acquire(sn_sem *sem, int n)
     }
 }
 
-void sn_sem_release(sn_sem *sem, int n)
+static sni_inline void release(struct sem *s, int n)
 {
-    struct sem *s = inside(sem);
     uint64_t w = sni_load_rlx(&s->word), back = (uint64_t)n;
 
     sni_check(n >= 0, "sn_sem_release: %d permits", n);
@@ -147,6 +147,17 @@ void sn_sem_release(sn_sem *sem, int n)
         sni_word_give(&s->word, w);
     sni_check(free <= s->all, "sn_sem_release: more permits given back than taken");
     serve(s, free);
+}
+
+void sn_sem_release(sn_sem *sem, int n)
+{
+    if (sni_unlikely(sni_is_watched(sni_self()))) {
+        sni_point("releases %semaphore", sem);
+        release(inside(sem), n);
+        sni_point(NULL, NULL);
+    } else {
+        release(inside(sem), n);
+    }
 }
 
 int sn_sem_available(const sn_sem *sem)

@@ -18,6 +18,7 @@
 #include "sennit/task.h"
 #include "sennit/time.h"
 #include "sennit/waitgroup.h"
+#include "sync/chan.h"
 
 enum { IDLE, ARMED };
 
@@ -108,7 +109,7 @@ static void fire(void *arg)
     if (!over && t->fn)
         done = start_call(t);
     else if (!over)
-        (void)sn_chan_try_send(t->chan, &t->due); /* full: the last one was not received yet */
+        (void)sni_chan_try_send(t->chan.sni_raw, &t->due); /* full: the last one was not received yet */
     if (!over && !done) {
         arm(t, heap, sn_now() + AGAIN);
     } else if (!over && t->period) {
@@ -154,7 +155,7 @@ static bool lock_and_cancel(sn_timer *t, bool *armed)
         sni_spin_pause(&tries);
         sni_spin_lock(&t->lock);
     }
-    if (!t->fn && sn_chan_try_recv(t->chan, &unreceived) == 0)
+    if (!t->fn && sni_chan_try_recv(t->chan.sni_raw, &unreceived) == 0)
         pending = true;
     return pending;
 }
@@ -168,6 +169,7 @@ static int set(sn_timer *t, int64_t deadline, int64_t period)
 
     if (!rt)
         return SN_ENOTRUNNING;
+    sni_point("sets %timer", t);
     if ((r = sni_timer_reserve(rt, &heap)) < 0)
         return r;
     pending = lock_and_cancel(t, &armed);
@@ -204,8 +206,10 @@ int sn_timer_every(sn_timer *t, int64_t ns)
 
 bool sn_timer_cancel(sn_timer *t)
 {
-    bool armed, pending = lock_and_cancel(t, &armed);
+    bool armed, pending;
 
+    sni_point("cancels %timer", t);
+    pending = lock_and_cancel(t, &armed);
     sni_spin_unlock(&t->lock);
     if (armed)
         drop(t);

@@ -72,8 +72,10 @@ void sn_waitgroup_add(sn_waitgroup *group, int n)
 {
     struct waitgroup *wg = inside(group);
 
+    sni_point("adds to %waitgroup", group);
     if (n < 0) {
         count_down(wg, (uint64_t)-(int64_t)n);
+        sni_point(NULL, NULL);
         return;
     }
     uint64_t old = sni_add_rlx(&wg->word, (uint64_t)n * ONE) / ONE; /* whoever starts what it counts orders it */
@@ -84,11 +86,13 @@ void sn_waitgroup_add(sn_waitgroup *group, int n)
 void sn_waitgroup_done(sn_waitgroup *group)
 {
     struct waitgroup *wg = inside(group);
-    uint64_t w = sni_load_rlx(&wg->word);
 
+    sni_point("is done with %waitgroup", group);
+    uint64_t w = sni_load_rlx(&wg->word);
     /* Not the last, or the last with nobody waiting: release and acquire as in count_down. */
     if (sni_unlikely(!(w >= 2 * ONE || w == ONE) || !sni_cas_acqrel(&wg->word, &w, w - ONE)))
         count_down(wg, 1);
+    sni_point(NULL, NULL);
 }
 
 /* Out of the queue, if still in it. */
@@ -147,6 +151,7 @@ void sn_waitgroup_wait(sn_waitgroup *group)
 {
     struct waitgroup *wg = inside(group);
 
+    sni_point("waits for %waitgroup", group);
     if (!is_done(wg))
         (void)wait_slow(wg, sn_background(), sni_wait_or_panic("sn_waitgroup_wait"));
 }
@@ -157,7 +162,7 @@ int sn_waitgroup_wait_ctx(sn_ctx *ctx, sn_waitgroup *group)
     struct sni_wait *self;
     int r;
 
-    if ((r = sni_begin(&ctx, &self)) != 0 || is_done(wg))
+    if ((r = sni_begin(&ctx, &self, "waits for %waitgroup", group)) != 0 || is_done(wg))
         return r;
     return wait_slow(wg, ctx, self);
 }
