@@ -8,6 +8,9 @@
 
 typedef sn_chan_of(int) int_chan;
 
+/* A fork of a process under ThreadSanitizer takes tens of milliseconds. */
+enum { FEW = TEST_TSAN ? 20 : 100, MANY = TEST_TSAN ? 50 : 300 };
+
 /* The clock that no simulation moves. */
 static int64_t real_now(void)
 {
@@ -382,7 +385,7 @@ static void check_found(const struct bug *bug, sn_sim_strategy strategy)
 
 TEST(bugs_are_found_and_replayed)
 {
-    for (size_t i = 0; i < sizeof bugs / sizeof *bugs; i++)
+    for (size_t i = 0; i < (TEST_TSAN ? 4 : sizeof bugs / sizeof *bugs); i++)
         check_found(&bugs[i], SN_SIM_MIXED);
 }
 
@@ -397,10 +400,10 @@ TEST(by_each_strategy_that_draws)
 TEST(what_is_right_passes)
 {
     sn_sim_result result;
-    CHECK_EQ(sn_sim_explore(no_lost_wakeup, NULL, &(sn_sim_opts){ .runs = 200, .result = &result }), 0);
-    CHECK_EQ(result.runs, 200);
+    CHECK_EQ(sn_sim_explore(no_lost_wakeup, NULL, &(sn_sim_opts){ .runs = MANY, .result = &result }), 0);
+    CHECK_EQ(result.runs, MANY);
     CHECK(result.plan[0] == '\0' && result.error == 0 && result.signal == 0 && result.steps > 5);
-    CHECK_EQ(sn_sim_explore(many_talk, NULL, &(sn_sim_opts){ .runs = 100 }), 0);
+    CHECK_EQ(sn_sim_explore(many_talk, NULL, &(sn_sim_opts){ .runs = FEW }), 0);
 }
 
 /* --- what it prints --- */
@@ -474,8 +477,8 @@ TEST(a_timer_may_come_first)
     sn_sim_result result;
     CHECK_EQ(sn_sim_explore(has_patience, NULL, &(sn_sim_opts){ .quiet = true, .result = &result }), 1);
     CHECK_EQ(result.error, SN_ETIMEDOUT);
-    CHECK_EQ(sn_sim_explore(has_patience, NULL, &(sn_sim_opts){ .late_ns = -1, .runs = 300 }), 0);
-    CHECK_EQ(sn_sim_explore(has_patience, NULL, &(sn_sim_opts){ .late_ns = SN_US(10), .runs = 300 }), 0);
+    CHECK_EQ(sn_sim_explore(has_patience, NULL, &(sn_sim_opts){ .late_ns = -1, .runs = MANY }), 0);
+    CHECK_EQ(sn_sim_explore(has_patience, NULL, &(sn_sim_opts){ .late_ns = SN_US(10), .runs = MANY }), 0);
 }
 
 /* --- an unchanged program --- */
@@ -554,7 +557,7 @@ static int yields(sn_ctx *ctx, void *arg)
 TEST(who_yields_lets_all_others_go)
 {
     for (int strategy = SN_SIM_RANDOM; strategy <= SN_SIM_ROBIN; strategy++)
-        CHECK_EQ(sn_sim_explore(yields, NULL, &(sn_sim_opts){ .strategy = (sn_sim_strategy)strategy, .runs = 100 }), 0);
+        CHECK_EQ(sn_sim_explore(yields, NULL, &(sn_sim_opts){ .strategy = (sn_sim_strategy)strategy, .runs = FEW }), 0);
     CHECK(setenv("SENNIT_SEED", "1@", 1) == 0); /* the default choices */
     CHECK_EQ(sn_run(yields, NULL, NULL), 0);
 }

@@ -18,6 +18,7 @@
 enum {
     RUNS = 1000,
     SHRINK_TRIES = 400,       /* what is left then is short enough, or too stubborn */
+    SHRINK_SEC = 2,           /* runs that fail by taking too long are few */
     ROBIN_ONE_IN = 16,        /* it has little to choose: a few seeds do */
     KILLED = 9,
 };
@@ -40,6 +41,8 @@ struct explorer {
     struct sni_sim_plan plan;
     struct shared *shared; /* with the children */
     uint64_t runs;
+    uint64_t last_run;     /* of shrinking */
+    int64_t last_time;     /* likewise */
 };
 
 static int run_one(struct explorer *e)
@@ -104,12 +107,17 @@ static void without(struct schedule *out, const struct schedule *s, uint32_t fro
     out->n = s->n - n;
 }
 
+static bool has_patience(const struct explorer *e)
+{
+    return e->runs < e->last_run && sn_now() < e->last_time;
+}
+
 /* Makes *s shorter as long as it still fails. */
 static void shrink(struct explorer *e, struct schedule *s, struct schedule *scratch, const struct ending *want)
 {
-    uint64_t last = e->runs + SHRINK_TRIES;
-
-    for (uint32_t low = 0, high = s->n; low < high && e->runs < last;) { /* its shortest beginning */
+    e->last_run = e->runs + SHRINK_TRIES;
+    e->last_time = sn_now() + SN_SEC(SHRINK_SEC);
+    for (uint32_t low = 0, high = s->n; low < high && has_patience(e);) { /* its shortest beginning */
         uint32_t middle = low + (high - low) / 2;
         without(scratch, s, middle, s->n - middle);
         if (still_fails(e, scratch, want)) {
@@ -119,9 +127,9 @@ static void shrink(struct explorer *e, struct schedule *s, struct schedule *scra
             low = middle + 1;
         }
     }
-    for (uint32_t piece = s->n / 2; piece > 0 && e->runs < last;) {
+    for (uint32_t piece = s->n / 2; piece > 0 && has_patience(e);) {
         uint32_t before = s->n;
-        for (uint32_t from = 0; from < s->n && e->runs < last;) {
+        for (uint32_t from = 0; from < s->n && has_patience(e);) {
             uint32_t n = piece < s->n - from ? piece : s->n - from;
             without(scratch, s, from, n);
             if (still_fails(e, scratch, want))
