@@ -717,6 +717,8 @@ static int holds_up(sn_ctx *ctx, void *arg)
         set(&p->hogs);
         usleep(40000);
         CHECK(!is_set(&p->done));
+    } else {
+        usleep(500); /* so that the other worker finds work */
     }
     return 0;
 }
@@ -732,7 +734,8 @@ static int home_is_stuck(sn_ctx *ctx, void *arg)
     while (!is_set(&p.ready))
         sn_yield();
     while (!is_set(&p.hogs)) {
-        CHECK_EQ(sn_group_go(&g, holds_up, &p), 0);
+        for (int i = 0; i < 4; i++)
+            CHECK_EQ(sn_group_go(&g, holds_up, &p), 0);
         sn_yield();
     }
     CHECK_EQ(sn_chan_send(ctx, p.c, &(int){ 0 }), 0);
