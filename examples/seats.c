@@ -1,8 +1,8 @@
 /* Two clerks sell the last seat: each looks whether it is free, then sells it. Run with an argument, it is searched for the
  * order of steps in which both do. */
 #include <sennit.h>
-
 #include <assert.h>
+#include <stdio.h>
 
 struct flight {
     sn_mutex m;
@@ -36,6 +36,7 @@ static int sell(sn_ctx *ctx, void *arg)
     if ((r = sn_group_go(&g, clerk, &f)) == 0)
         r = sn_group_go(&g, clerk, &f);
     int e = sn_group_wait(&g);
+    printf("sold %d of %d\n", f.sold, f.seats);
     assert(f.sold <= f.seats);
     return r < 0 ? r : e;
 }

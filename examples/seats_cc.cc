@@ -2,6 +2,7 @@
 #include <sennit.h>
 
 #include <cassert>
+#include <cstdio>
 
 struct flight {
     sn_mutex m;
@@ -34,6 +35,7 @@ static int sell(sn_ctx *ctx, void *)
     if ((r = sn_group_go(&g, clerk, &f)) == 0)
         r = sn_group_go(&g, clerk, &f);
     int e = sn_group_wait(&g);
+    std::printf("sold %d of %d\n", f.sold, f.seats);
     assert(f.sold <= f.seats);
     return r < 0 ? r : e;
 }

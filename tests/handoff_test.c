@@ -234,7 +234,7 @@ static int wakes_and_spins(sn_ctx *ctx, void *arg)
 
 TEST(who_was_to_run_next_is_taken)
 {
-    run_each(wakes_and_spins, NULL);
+    run_really(wakes_and_spins, NULL);
 }
 
 /* A task that was started by one who has been stuck already. */
@@ -257,7 +257,7 @@ static int starts_and_spins(sn_ctx *ctx, void *arg)
 
 TEST(what_a_stuck_one_starts_is_taken)
 {
-    run_each(starts_and_spins, NULL);
+    run_really(starts_and_spins, NULL);
 }
 
 /* A task whose timer is in the stuck worker's heap, and one that a plain thread wakes. */
@@ -283,7 +283,7 @@ static int spins_beside_a_sleeper(sn_ctx *ctx, void *arg)
 
 TEST(timers_of_a_stuck_one_fire)
 {
-    run_each(spins_beside_a_sleeper, NULL);
+    run_really(spins_beside_a_sleeper, NULL);
 }
 
 /* A hog sees what happens to it: its own deadline, set when nobody was looking any more, and what others tell it. */
@@ -322,7 +322,7 @@ static int computes_until_told(sn_ctx *ctx, void *arg)
 
 TEST(a_hog_sees_its_deadline)
 {
-    run_each(computes_until_told, NULL);
+    run_really(computes_until_told, NULL);
 }
 
 static void *sends_from_a_thread(void *arg)
@@ -351,7 +351,7 @@ static int joins_a_thread(sn_ctx *ctx, void *arg)
 
 TEST(a_task_may_join_a_thread)
 {
-    run_each(joins_a_thread, NULL);
+    run_really(joins_a_thread, NULL);
 }
 
 /* A million switches beside hogs that come and go: nothing is lost when workers change their roles. */
@@ -393,7 +393,7 @@ static int busy_beside_hogs(sn_ctx *ctx, void *arg)
 
 TEST(nothing_is_lost_beside_hogs)
 {
-    run_each(busy_beside_hogs, NULL);
+    run_really(busy_beside_hogs, NULL);
 }
 
 /* Without spares nobody goes on, and nothing breaks. */
@@ -498,7 +498,7 @@ static int blocks_for_others(sn_ctx *ctx, void *arg)
 
 TEST(others_go_on_while_it_blocks)
 {
-    run_each(blocks_for_others, NULL);
+    run_really(blocks_for_others, NULL);
 }
 
 /* fn may wait as a task does, start tasks, and call it again. */
@@ -582,7 +582,7 @@ static int many_block(sn_ctx *ctx, void *arg)
 
 TEST(many_block_at_a_time)
 {
-    run_each(many_block, NULL);
+    run_really(many_block, NULL);
 }
 
 /* --- the hog's report --- */
@@ -747,7 +747,7 @@ static int home_is_stuck(sn_ctx *ctx, void *arg)
 
 TEST(a_pinned_task_waits_for_its_thread)
 {
-    run_each(home_is_stuck, NULL);
+    run_really(home_is_stuck, NULL);
 }
 
 /* Deadlocks are still seen: nothing of the hand-off counts as somebody who could wake. */

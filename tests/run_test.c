@@ -72,7 +72,7 @@ static int leaves_detached(sn_ctx *ctx, void *arg)
 TEST(what_is_left_gets_cancelled)
 {
     int n = 0;
-    run_each(leaves_detached, &n);
+    run_really(leaves_detached, &n);
     CHECK_EQ(n, 150);
 }
 
@@ -240,7 +240,7 @@ static int long_work(sn_ctx *ctx, void *arg)
 
 TEST(long_work)
 {
-    run_each(long_work, NULL);
+    run_really(long_work, NULL);
 }
 
 /* Many tasks over few stacks' worth of memory: records and stacks are used again. */

@@ -148,11 +148,26 @@ static const int test_workers[] = { 1, 2, 8 };
 
 enum { TEST_WORKERS = sizeof test_workers / sizeof *test_workers };
 
+/* Runs fn as the main task, simulated with a few seeds; it must return 0. */
+static inline void run_simulated(sn_fn *fn, void *arg)
+{
+    for (int strategy = SN_SIM_RANDOM; strategy <= SN_SIM_ROBIN; strategy++)
+        CHECK_EQ(sn_sim_run(fn, arg, &(sn_sim_opts){ .strategy = (sn_sim_strategy)strategy, .seed = test_seed(),
+                                                     .steps_max = 100000000 }), 0);
+}
+
 /* Runs fn as the main task under 1, 2 and 8 workers; it must return 0. */
-static inline void run_each(sn_fn *fn, void *arg)
+static inline void run_really(sn_fn *fn, void *arg)
 {
     for (int i = 0; i < TEST_WORKERS; i++)
         CHECK_EQ(sn_run(fn, arg, &(sn_run_opts){ .workers = test_workers[i] }), 0);
+}
+
+/* The same, and simulated. */
+static inline void run_each(sn_fn *fn, void *arg)
+{
+    run_simulated(fn, arg);
+    run_really(fn, arg);
 }
 
 /* The same, and in a plain thread beside a runtime. */

@@ -48,15 +48,15 @@ static int64_t read_simulated(sn_ctx *ctx, int fd, void *buf, size_t size, uint6
     int64_t delay = sni_sim_delay(rt), r;
 
     for (;;) {
-        if (sni_os_ready(fd, SN_FD_READ) & SN_FD_READ) {
-            if (delay > 0 && (r = sn_sleep(ctx, delay)) < 0)
+        if (delay > 0 && (sni_os_ready(fd, SN_FD_READ) & SN_FD_READ)) {
+            if ((r = sn_sleep(ctx, delay)) < 0)
                 return r;
-            delay = 0; /* another reader may have come first */
-            if (sni_poll_is_past(rt, fd, began))
-                return SN_ECANCELED;
-            if ((r = sni_os_read(fd, buf, sni_sim_part(rt, size))) != SN_EAGAIN)
-                return r;
+            delay = 0; /* once; and another reader may have come first */
         }
+        if (sni_poll_is_past(rt, fd, began))
+            return SN_ECANCELED;
+        if ((r = sni_os_read(fd, buf, sni_sim_part(rt, size))) != SN_EAGAIN)
+            return r;
         if ((r = sni_poll_wait(rt, ctx, fd, SN_FD_READ, began)) < 0)
             return r;
     }

@@ -180,12 +180,12 @@ int sni_poll_wait(struct sni_rt *rt, sn_ctx *ctx, int fd, unsigned events, uint6
         return r == SN_EPERM ? (int)events : r; /* a regular file: always ready */
     }
     (void)sni_add_seq(&p->waiting, 1u); /* Dekker with go_to_sleep */
-    bool outside = rt->sim && !sni_sim_owns_fd(rt, fd);
+    bool outside = rt->sim && !(sni_self() && sni_sim_owns_fd(rt, fd));
     if (outside)
-        p->outside++;
+        sni_add_rlx(&p->outside, 1u);
     r = sni_park(wait, ctx, &waiting_for_fd, &me, commit_poll, &me);
     if (outside)
-        p->outside--;
+        sni_add_rlx(&p->outside, -1u);
     sni_add_rlx(&p->waiting, -1u);
     if (r < 0) { /* not by the poller: we may still be in the list */
         sni_spin_lock(&p->lock);

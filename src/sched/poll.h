@@ -20,7 +20,7 @@ struct sni_poll {
     uint64_t runs;            /* (a) how often somebody was; written under busy */
     uint32_t gen;             /* (lock) tells an event of an earlier use of the same number */
     uint64_t closes;          /* (a) how often sni_poll_close was called; written under lock */
-    uint32_t outside;         /* parked waits for what the program has not made itself; counted in a simulation, by its thread */
+    uint32_t outside;         /* (a) in a simulation: parked waits for what the program has not made itself */
     uint32_t closing;         /* (a) descriptors that are just being closed; written under lock */
 };
 

@@ -15,6 +15,7 @@
 enum {
     BEGIN_SEC = 86400,  /* sn_now at the beginning of each simulation: far enough from 0 for any subtraction */
     STEP_NS = 100,      /* how long each step takes */
+    SLICE_NS = 1000000, /* how long it waits at most for what comes from outside, before it looks at everything again */
     EARLY_ONE_IN = 16,  /* how often a timer that is nearly due comes before those who are ready */
     PCT_STEPS_LOG2 = 12, /* change points lie within the first 2^3 to 2^12 steps: short programs and long ones */
 };
@@ -515,17 +516,19 @@ static void wait_for_something(struct sni_sim *s, struct sni_worker *w)
     struct sni_rt *rt = w->own.rt;
     int64_t first = sni_load_rlx(&w->timers.first);
 
-    if (rt->poll.outside != 0) {
-        sni_poll_run(rt, first == INT64_MAX ? -1 : first - s->now, NULL);
+    if (sni_load_rlx(&rt->poll.outside) != 0) { /* ours or a thread's, which then has not got to its wait yet */
+        int64_t slice = first - s->now < SLICE_NS ? first - s->now : SLICE_NS; /* a thread may ready somebody meanwhile */
+        sni_poll_run(rt, slice, NULL);
         collect(s, rt);
-        if (s->nready > 0)
-            return;
+        if (s->nready == 0)
+            fire(s, w, s->now + slice);
+        return;
     }
     if (first != INT64_MAX) {
         fire(s, w, first);
         return;
     }
-    if (rt->poll.outside == 0 && !sni_load_acq(&rt->stopping))
+    if (!sni_load_acq(&rt->stopping))
         sni_report_simulated_deadlock(rt); /* returns if others might still wake somebody */
     collect(s, rt);
 }

@@ -134,5 +134,5 @@ static int mix(sn_ctx *ctx, void *arg)
 
 TEST(mix)
 {
-    run_each(mix, NULL);
+    run_really(mix, NULL);
 }

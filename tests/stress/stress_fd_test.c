@@ -164,7 +164,7 @@ static int plumbing(sn_ctx *ctx, void *arg)
 
 TEST(bytes_in_are_bytes_out)
 {
-    run_each(plumbing, NULL);
+    run_really(plumbing, NULL);
 }
 
 /* One byte is passed round a ring of pipes; stations give up waiting and come back. */
@@ -232,7 +232,7 @@ static int ring(sn_ctx *ctx, void *arg)
 TEST(one_byte_goes_round)
 {
     CHECK(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
-    run_each(ring, NULL);
+    run_really(ring, NULL);
 }
 
 /* Many wait on a descriptor, in all ways; some give up; then it is closed, or its input ends. Nobody stays behind. Closed
@@ -303,5 +303,5 @@ static int crowds(sn_ctx *ctx, void *arg)
 
 TEST(crowds_before_a_closed_door)
 {
-    run_each(crowds, NULL);
+    run_really(crowds, NULL);
 }

@@ -225,5 +225,5 @@ static int trees(sn_ctx *ctx, void *arg)
 
 TEST(trees)
 {
-    run_each(trees, NULL);
+    run_really(trees, NULL);
 }

@@ -126,7 +126,7 @@ static int locks(sn_ctx *ctx, void *arg)
 
 TEST(locks)
 {
-    run_each(locks, NULL);
+    run_really(locks, NULL);
 }
 
 /* --- semaphore: no permit is lost or had twice --- */
@@ -168,7 +168,7 @@ static int permits(sn_ctx *ctx, void *arg)
 
 TEST(permits)
 {
-    run_each(permits, NULL);
+    run_really(permits, NULL);
 }
 
 /* --- condition: a buffer of tokens --- */
@@ -221,7 +221,7 @@ static int tokens(sn_ctx *ctx, void *arg)
 
 TEST(tokens)
 {
-    run_each(tokens, NULL);
+    run_really(tokens, NULL);
 }
 
 /* --- wait group: each operation is a round on one of its own, which is freed by who has waited for it --- */
@@ -274,7 +274,7 @@ static int rounds(sn_ctx *ctx, void *arg)
 
 TEST(rounds)
 {
-    run_each(rounds, NULL);
+    run_really(rounds, NULL);
 }
 
 /* --- wait group: many wait for the rounds of one --- */
@@ -325,7 +325,7 @@ static int common_rounds(sn_ctx *ctx, void *arg)
 
 TEST(common_rounds)
 {
-    run_each(common_rounds, NULL);
+    run_really(common_rounds, NULL);
 }
 
 /* --- once: of a generation each runs once, though some of those who run it fail --- */
@@ -411,5 +411,5 @@ static int generations(sn_ctx *ctx, void *arg)
 
 TEST(generations)
 {
-    run_each(generations, NULL);
+    run_really(generations, NULL);
 }

@@ -147,7 +147,7 @@ static int storm(sn_ctx *ctx, void *arg)
 
 TEST(storm)
 {
-    run_each(storm, NULL);
+    run_really(storm, NULL);
 }
 
 /* Beside a runtime whose workers sleep: a plain thread wakes them for one task, or a few, over and over. A wake-up that is

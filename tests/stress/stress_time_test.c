@@ -148,7 +148,7 @@ static int hall(sn_ctx *ctx, void *arg)
 
 TEST(sleepers)
 {
-    run_each(hall, NULL);
+    run_really(hall, NULL);
 }
 
 /* Everybody sleeps "for ever" and is cancelled in one stroke; rounds of that leave nothing in the timers' heap. */
@@ -182,5 +182,5 @@ static int strokes(sn_ctx *ctx, void *arg)
 
 TEST(all_at_one_stroke)
 {
-    run_each(strokes, NULL);
+    run_really(strokes, NULL);
 }
