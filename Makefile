@@ -7,7 +7,7 @@ CMAKE   ?= cmake
 JOBS    ?= $(shell nproc)
 SN_SLOW ?= 1
 
-.PHONY: all run test stress asan tsan debug portable aarch64 valgrind full install lint bench help clean deps clang-deps
+.PHONY: all run test stress asan tsan debug portable aarch64 model valgrind full install lint bench help clean deps clang-deps
 
 all: $(BUILD)/build.ninja ## build the library, the command, tests, examples and benchmarks
 	@$(CMAKE) --build $(BUILD) --parallel $(JOBS)
@@ -49,6 +49,9 @@ aarch64: ## cross-build for 64-bit ARM, tested under QEMU
 	@scripts/install-deps cmake ninja-build gcc-aarch64-linux-gnu g++-aarch64-linux-gnu qemu-user
 	@scripts/check-tls aarch64
 	@SN_SLOW=6 SN_STRESS_MS=300 $(MAKE) test BUILD=build/aarch64 FLAGS="-DCMAKE_TOOLCHAIN_FILE=cmake/aarch64.cmake"
+
+model: ## our own lock-free code in a model of threads and memory: MODEL_SEEDS=20000 for more, MODEL_SEED=n to replay
+	@$(MAKE) test BUILD=build/model FLAGS="-DSN_MODEL=ON -DSN_DEBUG=ON"
 
 valgrind: ## the contract tests under Valgrind; some minutes
 	@scripts/install-deps valgrind

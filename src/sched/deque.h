@@ -63,14 +63,14 @@ static inline struct sni_task *sni_deque_take(struct sni_deque *d)
     struct sni_task *task = sni_load_rlx(&a->slots[(size_t)b & a->mask]); /* we wrote it */
     if (b == t) /* the last one: take it as a thief would, at the old end, and leave bottom alone; one locked operation */
         return sni_cas_seq(&d->top, &t, t + 1) ? task : NULL;
-    sni_store_rlx(&d->bottom, b);
+    sni_store_rel(&d->bottom, b);              /* as in push: a thief that reads this one must see the slots, too */
     sni_fence_seq();                           /* our bottom before our top: with the fence in steal, one of us sees the other */
     t = sni_load_rlx(&d->top);
     if (t < b)
         return task;
     if (t > b || !sni_cas_seq(&d->top, &t, t + 1)) /* thieves have come as far as the last one */
         task = NULL;
-    sni_store_rlx(&d->bottom, b + 1);
+    sni_store_rel(&d->bottom, b + 1);          /* likewise */
     return task;
 }
 

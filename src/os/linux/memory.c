@@ -1,4 +1,4 @@
-/* Stacks' memory, ordinary memory, faults. */
+/* Stacks' memory, and faults. */
 #include "base/atomic.h"
 #include "os/os.h"
 
@@ -19,17 +19,6 @@
 #endif
 
 enum { GUARDS = 64 }; /* at a time: as many as a slab of stacks has */
-
-void *sni_os_alloc(size_t size)
-{
-    return calloc(1, size);
-}
-
-void sni_os_free(void *ptr, size_t size)
-{
-    (void)size;
-    free(ptr);
-}
 
 size_t sni_os_page_size(void)
 {

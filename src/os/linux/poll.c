@@ -1,11 +1,9 @@
-/* The poller (epoll and an eventfd as its bell) and operations on descriptors. */
+/* The poller: epoll, and an eventfd as its bell. */
 #include "base/atomic.h"
 #include "os/os.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -119,62 +117,4 @@ int sni_os_poller_wait(struct sni_os_poller *p, struct sni_os_event *out, int n,
 void sni_os_poller_ring(struct sni_os_poller *p)
 {
     (void)!write(p->bell, &(uint64_t){ 1 }, sizeof(uint64_t));
-}
-
-int64_t sni_os_read(int fd, void *buf, size_t size)
-{
-    ssize_t n;
-
-    do
-        n = read(fd, buf, size);
-    while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : n;
-}
-
-int64_t sni_os_write(int fd, const void *buf, size_t size)
-{
-    ssize_t n;
-
-    do
-        n = write(fd, buf, size);
-    while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : n;
-}
-
-int sni_os_pipe(int fds[2])
-{
-    return pipe2(fds, O_CLOEXEC | O_NONBLOCK) == 0 ? 0 : -errno;
-}
-
-int sni_os_close(int fd)
-{
-    return close(fd) == 0 ? 0 : -errno;
-}
-
-int sni_os_nonblocking(int fd)
-{
-    int flags = fcntl(fd, F_GETFL);
-
-    return flags < 0 ? -errno : (flags & O_NONBLOCK) != 0;
-}
-
-int sni_os_ready(int fd, unsigned events)
-{
-    short want = (short)((events & 1 ? POLLIN : 0) | (events & 2 ? POLLOUT : 0));
-    struct pollfd p = { .fd = fd, .events = want };
-
-    if (poll(&p, 1, 0) < 0)
-        return -errno;
-    if (p.revents & POLLNVAL)
-        return -EBADF;
-    if (p.revents & (POLLHUP | POLLERR))
-        return (int)events;
-    return (p.revents & POLLIN ? 1 : 0) | (p.revents & POLLOUT ? 2 : 0);
-}
-
-int sni_os_eventfd(void)
-{
-    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-
-    return fd < 0 ? -errno : fd;
 }
