@@ -1,7 +1,8 @@
 /* Context: cancellation, deadlines and values that flow down a tree of calls and tasks.
  *
  * A context is born live. It ends once: cancelled (SN_ECANCELED) or past its deadline (SN_ETIMEDOUT). When it ends, its
- * children end with it and every task or thread that waits under it is woken. Whoever ends it first decides the error
+ * children end with it and every task or thread that waits under it is woken, by whoever ended it first, before that call
+ * returns; a call that comes second returns at once. Whoever ends it first decides the error
  * and the cause; later calls change nothing.
  *
  * Contexts are reference counted. The functions below hand you one reference, which you give back by sn_ctx_free. A

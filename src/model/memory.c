@@ -7,8 +7,8 @@
 
 enum {
     STORES = 8,             /* a location's last stores: older ones nobody sees any more */
-    CELLS_LOG2 = 20,
-    LOCATIONS_LOG2 = 14,
+    CELLS_LOG2 = 16,
+    LOCATIONS_LOG2 = 12,
     STALE_IN_A_ROW = 3,     /* what is stored becomes visible in the end */
 };
 
@@ -326,13 +326,21 @@ void sni_memory_fence(enum sni_model_order order, struct sni_view *v)
 
 /* --- plain accesses --- */
 
-static struct cell *cell_of(uintptr_t word)
+/* Where the word's cell is or would be. Neighbours stay together: a run touches few pages of the table. */
+static struct cell *find_cell(uintptr_t word)
 {
-    uint32_t i = hash(word, CELLS_LOG2), mask = (1u << CELLS_LOG2) - 1;
+    uint32_t mask = (1u << CELLS_LOG2) - 1, i = (hash(word / 32, CELLS_LOG2) & ~31u) | (word & 31);
 
     while (cells[i].run == run && cells[i].at != word)
         i = (i + 1) & mask;
-    struct cell *c = &cells[i];
+    return &cells[i];
+}
+
+static struct cell *cell_of(uintptr_t word)
+{
+    uint32_t mask = (1u << CELLS_LOG2) - 1;
+    struct cell *c = find_cell(word);
+
     if (c->run != run) {
         if (++ncells > mask / 2)
             sni_model_fail("too much memory for the model");
@@ -391,7 +399,9 @@ void sni_memory_fresh(uintptr_t at, size_t size)
     uint32_t lmask = (1u << LOCATIONS_LOG2) - 1;
 
     for (uintptr_t word = at / 8; word <= (at + size - 1) / 8; word++) {
-        struct cell *c = cell_of(word);
+        struct cell *c = find_cell(word);
+        if (c->run != run)
+            continue;
         memset(&c->write, 0, sizeof c->write);
         memset(c->reads, 0, sizeof c->reads);
         c->freed = false;

@@ -41,3 +41,369 @@ MODEL(spawn_and_wait)
     (void)arg;
     run(spawns, 2, -1);
 }
+
+/* --- channels: values come once, in order, whoever closes and frees --- */
+
+struct stream {
+    int_chan c;
+    int sum;   /* (a) */
+    int *data; /* what is sent about is written plainly */
+};
+
+static int sends(sn_ctx *ctx, void *arg)
+{
+    struct stream *s = arg;
+    for (int i = 1; i <= 3; i++) {
+        s->data[i] = i * 10;
+        CHECK_EQ(sn_chan_send(ctx, s->c, &i), 0);
+    }
+    sn_chan_close(s->c);
+    return 0;
+}
+
+static int receives(sn_ctx *ctx, void *arg)
+{
+    struct stream *s = arg;
+    int v, r;
+    while ((r = sn_chan_recv(ctx, s->c, &v)) == 0)
+        (void)__atomic_fetch_add(&s->sum, s->data[v], __ATOMIC_RELAXED);
+    CHECK_EQ(r, SN_ECLOSED);
+    return 0;
+}
+
+static int streams(sn_ctx *ctx, void *arg)
+{
+    int data[4] = { 0 };
+    struct stream s = { .data = data };
+    sn_group g;
+    (void)arg;
+    CHECK_EQ(sn_chan_make(&s.c, sni_model_choose(3)), 0);
+    sn_group_init(&g, ctx);
+    CHECK_EQ(sn_group_go(&g, receives, &s), 0);
+    CHECK_EQ(sn_group_go(&g, receives, &s), 0);
+    CHECK_EQ(sn_group_go(&g, sends, &s), 0);
+    CHECK_EQ(sn_group_wait(&g), 0);
+    CHECK_EQ(s.sum, 60);
+    sn_chan_free(s.c);
+    return 0;
+}
+
+MODEL(channel_and_close)
+{
+    (void)arg;
+    run(streams, 2, -1);
+}
+
+/* Plain threads talk to a task, and the channel is freed by who had the last value. */
+static void *thread_sends(void *arg)
+{
+    struct stream *s = arg;
+    int v = 2;
+    s->data[2] = 20;
+    CHECK_EQ(sn_chan_send(NULL, s->c, &v), 0);
+    return NULL;
+}
+
+static int from_a_thread(sn_ctx *ctx, void *arg)
+{
+    int data[4] = { 0 }, v;
+    struct stream s = { .data = data };
+    (void)arg;
+    CHECK_EQ(sn_chan_make(&s.c, 0), 0);
+    struct sni_os_thread t = model_thread(thread_sends, &s);
+    CHECK_EQ(sn_chan_recv(ctx, s.c, &v), 0);
+    CHECK_EQ(data[v], 20);
+    sn_chan_free(s.c);
+    model_join(t);
+    return 0;
+}
+
+MODEL(thread_to_task)
+{
+    (void)arg;
+    run(from_a_thread, 2, -1);
+}
+
+/* --- select: of two channels and a time --- */
+
+static int sends_one(sn_ctx *ctx, void *arg)
+{
+    int v = 1;
+    int r = sn_chan_send(ctx, *(int_chan *)arg, &v);
+    CHECK(r == 0 || r == SN_ECANCELED);
+    return 0;
+}
+
+static int selects(sn_ctx *ctx, void *arg)
+{
+    int_chan c[2];
+    sn_group g;
+    int v, got = 0;
+    (void)arg;
+    CHECK_EQ(sn_chan_make(&c[0], 0), 0);
+    CHECK_EQ(sn_chan_make(&c[1], 1), 0);
+    sn_group_init(&g, ctx);
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ(sn_group_go(&g, sends_one, &c[i]), 0);
+    for (int i = 0; i < 20 && got < 2; i++) {
+        sn_case cases[] = { sn_on_recv(c[0], &v), sn_on_recv(c[1], &v), sn_on_after(SN_US(20)) };
+        int k = sn_select(ctx, cases, 3);
+        CHECK(k >= 0);
+        got += k < 2;
+    }
+    sn_group_cancel(&g);
+    CHECK_EQ(sn_group_wait(&g), 0);
+    sn_chan_free(c[0]);
+    sn_chan_free(c[1]);
+    return 0;
+}
+
+MODEL(select_and_time)
+{
+    (void)arg;
+    run(selects, 2, -1);
+}
+
+/* --- the end of a context against the wake-up --- */
+
+static int sends_if_let(sn_ctx *ctx, void *arg)
+{
+    struct stream *s = arg;
+    int v = 1, r = sn_chan_send(ctx, s->c, &v);
+    CHECK(r == 0 || r == SN_ECANCELED);
+    if (r == 0)
+        (void)__atomic_fetch_add(&s->sum, 1, __ATOMIC_RELAXED);
+    return 0;
+}
+
+static int receives_if_let(sn_ctx *ctx, void *arg)
+{
+    struct stream *s = arg;
+    int v = 0, r = sn_chan_recv(ctx, s->c, &v);
+    CHECK(r == 0 || r == SN_ECANCELED);
+    if (r == 0) {
+        CHECK_EQ(v, 1);
+        (void)__atomic_fetch_sub(&s->sum, 1, __ATOMIC_RELAXED);
+    }
+    return 0;
+}
+
+static int cancels(sn_ctx *ctx, void *arg)
+{
+    struct stream s = { .sum = 0 };
+    sn_group g;
+    (void)arg;
+    CHECK_EQ(sn_chan_make(&s.c, 0), 0);
+    sn_group_init(&g, ctx);
+    CHECK_EQ(sn_group_go(&g, receives_if_let, &s), 0);
+    CHECK_EQ(sn_group_go(&g, sends_if_let, &s), 0);
+    sn_group_cancel(&g);
+    CHECK_EQ(sn_group_wait(&g), 0);
+    CHECK_EQ(s.sum, 0); /* had by one: sent by the other */
+    sn_chan_free(s.c);
+    return 0;
+}
+
+MODEL(cancel_against_wake)
+{
+    (void)arg;
+    run(cancels, 2, -1);
+}
+
+static int times_out(sn_ctx *ctx, void *arg)
+{
+    struct stream s = { .sum = 0 };
+    sn_group g;
+    sn_ctx *soon;
+    int v, r;
+    (void)arg;
+    CHECK_EQ(sn_chan_make(&s.c, 0), 0);
+    sn_group_init(&g, ctx);
+    CHECK_EQ(sn_group_go(&g, sends_if_let, &s), 0);
+    CHECK_EQ(sn_ctx_with_timeout(&soon, ctx, SN_US(3)), 0);
+    r = sn_chan_recv(soon, s.c, &v);
+    CHECK(r == 0 || r == SN_ETIMEDOUT);
+    sn_ctx_free(soon);
+    sn_group_cancel(&g);
+    CHECK_EQ(sn_group_wait(&g), 0);
+    CHECK_EQ(s.sum, r == 0);
+    sn_chan_free(s.c);
+    return 0;
+}
+
+MODEL(deadline_against_wake)
+{
+    (void)arg;
+    run(times_out, 2, -1);
+}
+
+/* --- timers: set, cancelled and fired on different workers --- */
+
+static int sleeps(sn_ctx *ctx, void *arg)
+{
+    CHECK_EQ(sn_sleep(ctx, SN_US(1 + sni_model_choose(30))), 0);
+    return counts(ctx, arg);
+}
+
+static int cancels_timers(sn_ctx *ctx, void *arg)
+{
+    int n = 0;
+    int64_t at;
+    sn_timer *t;
+    sn_group g;
+    (void)arg;
+    sn_group_init(&g, ctx);
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(sn_group_go(&g, sleeps, &n), 0);
+    CHECK_EQ(sn_timer_new(&t), 0);
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ(sn_timer_after(t, SN_US(2)), 0);
+        if (sni_model_choose(2))
+            sn_yield();
+        if (!sn_timer_cancel(t))
+            (void)sn_chan_try_recv(sn_timer_chan(t), &at);
+    }
+    sn_timer_free(t);
+    CHECK_EQ(sn_group_wait(&g), 0);
+    CHECK_EQ(n, 3);
+    return 0;
+}
+
+MODEL(timers_and_cancel)
+{
+    (void)arg;
+    run(cancels_timers, 2, -1);
+}
+
+/* --- hand-off: a task holds up its worker in the kernel; others go on, by a spare --- */
+
+struct stuck {
+    uint32_t word;
+    int_chan c;
+};
+
+static int is_stuck(sn_ctx *ctx, void *arg)
+{
+    struct stuck *s = arg;
+    (void)ctx;
+    while (__atomic_load_n(&s->word, __ATOMIC_ACQUIRE) == 0)
+        (void)sni_os_futex_wait(&s->word, 0, INT64_MAX);
+    return 0;
+}
+
+static int frees_the_stuck(sn_ctx *ctx, void *arg)
+{
+    struct stuck *s = arg;
+    int v;
+    CHECK_EQ(sn_chan_recv(ctx, s->c, &v), 0);
+    __atomic_store_n(&s->word, 1, __ATOMIC_RELEASE);
+    sni_os_futex_wake(&s->word);
+    return 0;
+}
+
+static int talks_while_stuck(sn_ctx *ctx, void *arg)
+{
+    struct stuck s = { .word = 0 };
+    sn_group g;
+    int v = 1;
+    bool says_so = sni_model_choose(2);
+    (void)arg;
+    CHECK_EQ(sn_chan_make(&s.c, 1), 0);
+    sn_group_init(&g, ctx);
+    CHECK_EQ(sn_group_go(&g, frees_the_stuck, &s), 0);
+    CHECK_EQ(sn_chan_send(ctx, s.c, &v), 0);
+    if (says_so)
+        CHECK_EQ(sn_blocking(ctx, is_stuck, &s), 0);
+    else
+        CHECK_EQ(is_stuck(ctx, &s), 0); /* until another runs what we have readied */
+    CHECK_EQ(sn_group_wait(&g), 0);
+    sn_chan_free(s.c);
+    return 0;
+}
+
+MODEL(hand_off_of_the_only_worker)
+{
+    (void)arg;
+    run(talks_while_stuck, 1, 2);
+}
+
+MODEL(hand_off_of_one_of_two)
+{
+    (void)arg;
+    run(talks_while_stuck, 2, 1);
+}
+
+/* --- stacks: there are few, and they go round --- */
+
+static int nests(sn_ctx *ctx, void *arg)
+{
+    int *n = arg;
+    sn_group g;
+    sn_group_init(&g, ctx);
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ(sn_group_go(&g, counts_after_a_yield, n), 0);
+    CHECK_EQ(sn_group_wait(&g), 0);
+    return counts(ctx, n);
+}
+
+static int uses_stacks(sn_ctx *ctx, void *arg)
+{
+    int n = 0;
+    sn_group g;
+    (void)arg;
+    sn_group_init(&g, ctx);
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(sn_group_go(&g, nests, &n), 0);
+    CHECK_EQ(sn_group_wait(&g), 0);
+    CHECK_EQ(n, 9);
+    return 0;
+}
+
+MODEL(stacks_go_round)
+{
+    (void)arg;
+    run(uses_stacks, 3, -1);
+}
+
+/* --- pinned tasks, and a runtime beside plain threads --- */
+
+static int pins(sn_ctx *ctx, void *arg)
+{
+    int n = 0;
+    sn_group g;
+    (void)arg;
+    sn_group_init(&g, ctx);
+    for (int i = 0; i < 4; i++)
+        CHECK_EQ(sn_group_go_opts(&g, counts_after_a_yield, &n, &(sn_task_opts){ .pinned = i % 2 }), 0);
+    CHECK_EQ(sn_group_wait(&g), 0);
+    CHECK_EQ(n, 4);
+    return 0;
+}
+
+MODEL(pinned_tasks)
+{
+    (void)arg;
+    run(pins, 2, -1);
+}
+
+static void *starts_tasks(void *arg)
+{
+    sn_group g;
+    sn_group_init(&g, NULL);
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ(sn_group_go(&g, counts, arg), 0);
+    CHECK_EQ(sn_group_wait(&g), 0);
+    return NULL;
+}
+
+MODEL(started_from_threads)
+{
+    int n = 0;
+    (void)arg;
+    CHECK_EQ(sn_start(&(sn_run_opts){ .workers = 2, .spares = -1 }), 0);
+    struct sni_os_thread t = model_thread(starts_tasks, &n);
+    (void)starts_tasks(&n);
+    model_join(t);
+    CHECK_EQ(sn_stop(), 0);
+    CHECK_EQ(n, 4);
+}

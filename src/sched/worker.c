@@ -235,8 +235,11 @@ static struct sni_task *search(struct sni_worker *w)
     struct sni_task *t = NULL;
 
     sni_start_searching(rt);
-    while (!(t = sni_is_surplus(w) ? NULL : search_long(w)) && !sni_load_acq(&rt->stopping)) {
-        if (sni_is_surplus(w))
+    for (;;) {
+        bool surplus = sni_is_surplus(w); /* asked once: who has not looked at what it has must not sleep on it */
+        if ((!surplus && (t = search_long(w)) != NULL) || sni_load_acq(&rt->stopping))
+            break;
+        if (surplus)
             give_away(w);
         sni_go_to_sleep(w);
     }
