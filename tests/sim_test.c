@@ -624,7 +624,7 @@ static int waits_for_a_thread(sn_ctx *ctx, void *arg)
 
 TEST(a_thread_may_help)
 {
-    CHECK_EQ(sn_sim_run(waits_for_a_thread, NULL, NULL), 0);
+    CHECK_EQ(sn_sim_run(waits_for_a_thread, NULL, &(sn_sim_opts){ .run = &(sn_run_opts){ .deadlock = test_deadlock() } }), 0);
 }
 
 /* --- misuse --- */

@@ -148,12 +148,20 @@ static const int test_workers[] = { 1, 2, 8 };
 
 enum { TEST_WORKERS = sizeof test_workers / sizeof *test_workers };
 
+/* Where threads are not counted a simulation takes it that there are none of the test's own. */
+static inline sn_deadlock test_deadlock(void)
+{
+    return test_threads_are_counted() ? SN_DEADLOCK_AUTO : SN_DEADLOCK_NEVER;
+}
+
 /* Runs fn as the main task, simulated with a few seeds; it must return 0. */
 static inline void run_simulated(sn_fn *fn, void *arg)
 {
+    const sn_run_opts run = { .deadlock = test_deadlock() };
+
     for (int strategy = SN_SIM_RANDOM; strategy <= SN_SIM_ROBIN; strategy++)
         CHECK_EQ(sn_sim_run(fn, arg, &(sn_sim_opts){ .strategy = (sn_sim_strategy)strategy, .seed = test_seed(),
-                                                     .steps_max = 100000000 }), 0);
+                                                     .steps_max = 100000000, .run = &run }), 0);
 }
 
 /* Runs fn as the main task under 1, 2 and 8 workers; it must return 0. */

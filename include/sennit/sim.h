@@ -61,7 +61,8 @@ typedef struct sn_sim_opts {
     int64_t run_max_ns;       /* explore: a run that takes longer fails. 0: default 10 s */
     bool quiet;               /* explore: print nothing about what fails. false: default print it */
     const sn_run_opts *run;   /* as for sn_run, where it applies: stack_size, grace_ns, deadlock, report; workers is only
-                               * what sn_run_workers says. NULL: default all defaults, and four workers */
+                               * what sn_run_workers says. SN_DEADLOCK_AUTO takes it that there are no threads of the
+                               * program's own where the system does not tell. NULL: default all defaults, and four workers */
     sn_sim_result *result;    /* is filled in. NULL: default nowhere */
 } sn_sim_opts;
 

@@ -125,15 +125,16 @@ void sni_report_failure(struct sni_rt *rt, const struct sni_task *t, int code, c
     sni_free(r, sizeof *r);
 }
 
-/* Threads that are not ours, `ours` of which there are, may still send or close. */
-static bool others_may_help(struct sni_rt *rt, int ours)
+/* Threads that are not ours, `ours` of which there are, may still send or close. `unknown`: the answer if the system does not
+ * tell how many there are. */
+static bool others_may_help(struct sni_rt *rt, int ours, bool unknown)
 {
     int threads;
 
     if (rt->opts.deadlock != SN_DEADLOCK_AUTO)
         return false;
     threads = sni_os_thread_count();
-    return threads < 0 || threads > ours + SNI_SAN_THREADS;
+    return threads < 0 ? unknown : threads > ours + SNI_SAN_THREADS;
 }
 
 static _Noreturn void die_of_deadlock(struct sni_rt *rt)
@@ -153,7 +154,7 @@ bool sni_report_deadlock(struct sni_rt *rt, uint64_t epoch)
         return false;
     if (rt->opts.deadlock == SN_DEADLOCK_AUTO && rt->embedded)
         return false; /* the program's own threads may do anything at any time */
-    if (others_may_help(rt, sni_started(rt) + 1)) /* one: the monitor */
+    if (others_may_help(rt, sni_started(rt) + 1, true)) /* one: the monitor */
         return true;
     if (!sni_still_dead(rt, epoch)) /* one that is gone by now may have done so before */
         return false;
@@ -165,7 +166,7 @@ void sni_report_simulated_deadlock(struct sni_rt *rt)
     enum { AGAIN_NS = 1000000 };
     uint32_t never = 0;
 
-    if (rt->opts.deadlock != SN_DEADLOCK_NEVER && !others_may_help(rt, 1) && sni_load_seq(&rt->inject.n) == 0)
+    if (rt->opts.deadlock != SN_DEADLOCK_NEVER && !others_may_help(rt, 1, false) && sni_load_seq(&rt->inject.n) == 0)
         die_of_deadlock(rt);
     (void)sni_os_futex_wait(&never, 0, sni_os_clock() + AGAIN_NS);
 }
