@@ -25,6 +25,7 @@ void sni_sim_resolve(struct sni_sim_plan *p, const sn_sim_opts *o)
     p->steps_max = o->steps_max ? o->steps_max : 1000000;
     const char *trace = sni_os_getenv("SENNIT_TRACE");
     p->trace = o->trace || (trace && *trace);
+    p->details = p->trace;
 }
 
 /* A decimal number that is followed by one of `ends`. False: there is none. */

@@ -318,7 +318,8 @@ static void trace_rest(struct sni_sim *s, struct sni_task *t, uint32_t gen)
     for (uint32_t i = s->nready; i-- > 0;)
         if (s->ready[i] == t)
             return;
-    if (why && why->describe)
+    /* A thread of the program's own could be at work on the object, or have freed it. */
+    if (why && why->describe && s->plan.details && sni_os_thread_count() == 1 + SNI_SAN_THREADS)
         why->describe(t->wait.object, more, sizeof more);
     (void)snprintf(text, sizeof text, "  blocked: %s%s%s", why ? why->text : "", more[0] ? " " : "", more);
     trace(s, t, text, NULL);

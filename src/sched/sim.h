@@ -32,6 +32,7 @@ struct sni_sim_plan {
     int changes;
     int64_t late_ns;
     uint64_t steps_max;
+    bool details;         /* the trace says more of what tasks wait for, where no other threads are about */
     bool trace;           /* each line of it is printed at once */
 };
 

@@ -177,6 +177,7 @@ static void tell(struct explorer *e, uint64_t seed_runs, const struct ending *en
     (void)snprintf(text, sizeof text, "sennit: simulation: seed %llu fails, after %llu that did not: %s. It prints:\n",
                    (unsigned long long)e->plan.seed, (unsigned long long)seed_runs - 1, how);
     sni_os_print(text);
+    e->plan.details = true;
     if (attempt(e, false, &again) == 0) {
         sni_os_print("sennit: its steps:\n");
         print_trace(&e->shared->record);
@@ -256,7 +257,7 @@ static int search(struct explorer *e)
         int r;
         e->plan = (struct sni_sim_plan){ .seed = (o->seed ? o->seed : 1) + i, .strategy = strategy_of(o, i) };
         sni_sim_resolve(&e->plan, o);
-        e->plan.trace = false;
+        e->plan.trace = e->plan.details = false;
         if ((r = attempt(e, true, &end)) < 0)
             return r;
         if (is_failure(&end))
