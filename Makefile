@@ -7,7 +7,7 @@ CMAKE   ?= cmake
 JOBS    ?= $(shell nproc)
 SN_SLOW ?= 1
 
-.PHONY: all run test stress asan tsan debug portable aarch64 model valgrind full install lint bench help clean deps clang-deps
+.PHONY: all run test stress asan tsan debug portable aarch64 model mutations valgrind full install lint bench help clean deps clang-deps
 
 all: $(BUILD)/build.ninja ## build the library, the command, tests, examples and benchmarks
 	@$(CMAKE) --build $(BUILD) --parallel $(JOBS)
@@ -53,6 +53,10 @@ aarch64: ## cross-build for 64-bit ARM, tested under QEMU
 model: ## our own lock-free code in a model of threads and memory: MODEL_SEEDS=20000 for more, MODEL_SEED=n to replay
 	@$(MAKE) test BUILD=build/model FLAGS="-DSN_MODEL=ON -DSN_DEBUG=ON"
 
+mutations: ## one change after the other that the model's tests must notice
+	@scripts/install-deps cmake ninja-build gcc g++ patch
+	@scripts/mutations build/mutations
+
 valgrind: ## the contract tests under Valgrind; some minutes
 	@scripts/install-deps valgrind
 	@$(MAKE) all BUILD=build/valgrind
@@ -60,6 +64,7 @@ valgrind: ## the contract tests under Valgrind; some minutes
 
 full: ## everything that continuous integration runs, and what does not fit there
 	@.ci/run
+	@MODEL_SEEDS=5000 SN_SLOW=20 $(MAKE) model
 	@$(MAKE) valgrind
 
 PREFIX  ?= /usr/local
