@@ -271,7 +271,7 @@ static int crowd(sn_ctx *ctx, void *arg)
 
 TEST(crowd)
 {
-    run_each(crowd, NULL);
+    run_really(crowd, NULL);
 }
 
 /* --- options: their defaults and their nonsense --- */

@@ -304,17 +304,19 @@ static void trace(struct sni_sim *s, const struct sni_task *t, const char *what,
 }
 
 /* What has become of the task that ran. */
-static void trace_rest(struct sni_sim *s, struct sni_task *t, uint32_t gen)
+static void trace_rest(struct sni_sim *s, struct sni_task *t, const struct sni_task *before)
 {
-    const struct sni_reason *why = t->wait.reason;
     char more[96] = "", text[192];
 
-    if (t->hidden || s->stays == t)
+    if (before->hidden || s->stays == t)
         return;
-    if (t->gen != gen) {
-        trace(s, t, "ends", NULL);
+    if (sni_load_acq(&t->gen) != before->gen) { /* pairs with the release in finish; the record may be another's by now */
+        trace(s, before, "ends", NULL);
         return;
     }
+    const struct sni_reason *why = t->wait.reason;
+    if (t->hidden)
+        return;
     for (uint32_t i = s->nready; i-- > 0;)
         if (s->ready[i] == t)
             return;
@@ -555,10 +557,11 @@ void sni_sim_loop(struct sni_worker *w)
         }
         maybe_early(s, w);
         struct sni_task *t = take_ready(s);
-        uint32_t gen = t->gen;
+        const struct sni_task before = { .index = t->index, .gen = t->gen, .name = t->name, .site = t->site,
+                                         .hidden = t->hidden };
         sni_switch(w, &w->own.idle, t, sni_no_commit, NULL);
         collect(s, rt);
-        trace_rest(s, t, gen);
+        trace_rest(s, t, &before);
     }
     sni_clock_end_virtual();
     sni_os_altstack_drop(w->altstack);
