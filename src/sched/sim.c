@@ -60,6 +60,32 @@ struct sni_sim {
     uint32_t nends;
 };
 
+/* Room for `need` elements in an array of *room; the new ones are zero. `array` is the address of the pointer to it, whatever
+ * its type. False: no memory, and nothing has changed. */
+static bool grow(void *array, uint32_t *room, uint32_t need, size_t size)
+{
+    uint32_t n = *room ? *room : 64;
+    void *old;
+
+    if (need <= *room)
+        return true;
+    while (n < need)
+        n *= 2;
+    void *grown = sni_alloc(n * size);
+    if (!grown)
+        return false;
+    memcpy(&old, array, sizeof old);
+    if (*room)
+        memcpy(grown, old, *room * size);
+    sni_free(old, *room * size);
+    memcpy(array, &grown, sizeof grown);
+    *room = n;
+    return true;
+}
+
+#define GROW(array, room, need) grow(&(array), &(room), (need), sizeof *(array))
+#define GROW_OR_PANIC(array, room, need) sni_check(GROW((array), (room), (need)), "simulation: no memory")
+
 /* --- choices --- */
 
 static void hash(struct sni_sim *s, uint64_t value)
@@ -125,18 +151,7 @@ static bool choose_early(struct sni_sim *s)
 
 static uint64_t *priority_of(struct sni_sim *s, struct sni_task *t)
 {
-    if (t->index >= s->nmarks) {
-        uint32_t n = s->nmarks ? s->nmarks * 2 : 64;
-        while (n <= t->index)
-            n *= 2;
-        struct mark *marks = sni_alloc(n * sizeof *marks);
-        sni_check(marks != NULL, "simulation: no memory");
-        if (s->nmarks)
-            memcpy(marks, s->marks, s->nmarks * sizeof *marks);
-        sni_free(s->marks, s->nmarks * sizeof *marks);
-        s->marks = marks;
-        s->nmarks = n;
-    }
+    GROW_OR_PANIC(s->marks, s->nmarks, t->index + 1);
     struct mark *m = &s->marks[t->index];
     if (m->gen != t->gen) {
         m->gen = t->gen;
@@ -212,16 +227,7 @@ static uint32_t pick(struct sni_sim *s)
 
 static void add_ready(struct sni_sim *s, struct sni_task *t)
 {
-    if (s->nready == s->room) {
-        uint32_t room = s->room ? s->room * 2 : 64;
-        struct sni_task **ready = sni_alloc(room * sizeof *ready);
-        sni_check(ready != NULL, "simulation: no memory");
-        if (s->nready)
-            memcpy(ready, s->ready, s->nready * sizeof *ready);
-        sni_free(s->ready, s->room * sizeof *ready);
-        s->ready = ready;
-        s->room = room;
-    }
+    GROW_OR_PANIC(s->ready, s->room, s->nready + 1);
     s->ready[s->nready++] = t;
 }
 
@@ -267,17 +273,8 @@ static unsigned number_of(struct sni_sim *s, const void *address, const char *ki
             return o->number;
         count++;
     }
-    if (s->nobjects == s->objects_room) {
-        uint32_t room = s->objects_room ? s->objects_room * 2 : 64;
-        struct object *objects = sni_alloc(room * sizeof *objects);
-        if (!objects)
-            return 0;
-        if (s->nobjects)
-            memcpy(objects, s->objects, s->nobjects * sizeof *objects);
-        sni_free(s->objects, s->objects_room * sizeof *objects);
-        s->objects = objects;
-        s->objects_room = room;
-    }
+    if (!GROW(s->objects, s->objects_room, s->nobjects + 1))
+        return 0;
     s->objects[s->nobjects++] = (struct object){ address, kind, len, count + 1 };
     return count + 1;
 }
@@ -409,21 +406,10 @@ void sni_sim_yield(struct sni_worker *w)
 void sni_sim_own_pipe(struct sni_rt *rt, const int fds[2])
 {
     struct sni_sim *s = rt->sim;
-    uint32_t highest = (uint32_t)(fds[0] > fds[1] ? fds[0] : fds[1]), n = s && s->nends ? s->nends : 64;
 
     if (!s)
         return;
-    while (n <= highest)
-        n *= 2;
-    if (n > s->nends) {
-        struct end *ends = sni_alloc(n * sizeof *ends);
-        sni_check(ends != NULL, "simulation: no memory");
-        if (s->nends)
-            memcpy(ends, s->ends, s->nends * sizeof *ends);
-        sni_free(s->ends, s->nends * sizeof *ends);
-        s->ends = ends;
-        s->nends = n;
-    }
+    GROW_OR_PANIC(s->ends, s->nends, (uint32_t)(fds[0] > fds[1] ? fds[0] : fds[1]) + 1);
     s->ends[fds[0]] = (struct end){ true, fds[1] };
     s->ends[fds[1]] = (struct end){ true, fds[0] };
 }
