@@ -10,8 +10,8 @@
  * Spares are nothing else than more workers of the same kind.
  *
  * One of the sleepers keeps the time: it sleeps no longer than until the first timer there was when it was listed, and who
- * goes to sleep later and knows of an earlier one takes its place. It need not be the one that sits in the poller. With nobody asleep those who are awake look at the time every SNI_TICKS switches, and the monitor sees to it
- * that they do.
+ * goes to sleep later and knows of an earlier one takes its place. It need not be the one that sits in the poller. With
+ * nobody asleep those who are awake look at the time every SNI_TICKS switches, and the monitor sees to it that they do.
  *
  * No wake-up is lost. What is in a ring or deque is run by its owner. For the inject queue, for descriptors and for
  * pinned tasks both sides are sequentially consistent: who adds one adds it and then reads `wanted` or `sleep`; who goes to
@@ -379,19 +379,18 @@ int64_t sni_first_timer(struct sni_rt *rt)
     return first;
 }
 
-/* Everything that could ever wake a task, but for other workers: nothing left means deadlock. */
+/* Everything that could ever wake a task, but for other workers and visitors: nothing left means deadlock. */
 static bool could_wake(struct sni_rt *rt)
 {
     return rt->idle.awake != 0 || rt->idle.stuck != 0 || sni_first_timer(rt) != INT64_MAX ||
            sni_load_seq(&rt->poll.waiting) != 0 || sni_load_seq(&rt->inject.n) != 0 ||
-           sni_load_seq(&rt->pinned_ready) != 0 || sni_load_seq(&rt->hogs.n) != 0 ||
-           sni_load_seq(&rt->visitors) != 0 || sni_load_seq(&rt->stopping) != 0;
+           sni_load_seq(&rt->pinned_ready) != 0 || sni_load_seq(&rt->hogs.n) != 0 || sni_load_seq(&rt->stopping) != 0;
 }
 
 bool sni_still_dead(struct sni_rt *rt, uint64_t epoch)
 {
     sni_spin_lock(&rt->idle.lock);
-    bool dead = rt->idle.epoch == epoch && !could_wake(rt);
+    bool dead = rt->idle.epoch == epoch && !could_wake(rt) && sni_load_seq(&rt->visitors) == 0;
     sni_spin_unlock(&rt->idle.lock);
     return dead;
 }
@@ -445,6 +444,16 @@ static bool is_needed(struct sni_worker *w, uint32_t how)
            (sni_load_seq(&rt->inject.n) != 0 || sni_hogs_wanted(rt) || (how == SNI_ASLEEP && sni_poller_wanted(rt)));
 }
 
+/* Nobody is left who could wake a task: the time to look again at the latest, unless it is the program's end. A visitor may
+ * have brought what it came with, and its task may have run, before the visitor is gone: nobody else will look then. Another
+ * thread may be about to end. */
+static int64_t when_dead(struct sni_rt *rt, uint64_t epoch)
+{
+    if (sni_load_seq(&rt->visitors) != 0)
+        return sn_now() + SN_MS(1);
+    return sni_report_deadlock(rt, epoch) ? sn_now() + SN_SEC(1) : INT64_MAX;
+}
+
 void sni_go_to_sleep(struct sni_worker *w)
 {
     struct sni_rt *rt = w->own.rt;
@@ -456,10 +465,9 @@ void sni_go_to_sleep(struct sni_worker *w)
     uint64_t epoch = rt->idle.epoch;
     sni_spin_unlock(&rt->idle.lock);
     if (!is_needed(w, how)) {
-        if (dead && sni_report_deadlock(rt, epoch)) {
-            int64_t again = sn_now() + SN_SEC(1); /* another thread may be about to end */
-            until = again < until ? again : until;
-        }
+        int64_t again = dead ? when_dead(rt, epoch) : INT64_MAX;
+        if (again < until)
+            until = again;
         int64_t left = until == INT64_MAX ? -1 : until - sn_now();
         if (until != INT64_MAX && left < 0)
             left = 0;

@@ -407,3 +407,31 @@ MODEL(started_from_threads)
     CHECK_EQ(sn_stop(), 0);
     CHECK_EQ(n, 4);
 }
+
+/* --- a deadlock is noticed, however long the thread that brought the task was about to leave --- */
+
+static void is_told(void *arg, const char *text)
+{
+    (void)arg;
+    CHECK(strstr(text, "deadlock"));
+    _exit(0);
+}
+
+static int waits_for_ever(sn_ctx *ctx, void *arg)
+{
+    int v;
+    return sn_chan_recv(ctx, *(int_chan *)arg, &v);
+}
+
+MODEL(deadlock_of_an_embedded_task)
+{
+    int_chan c;
+    uint32_t word = 0;
+    (void)arg;
+    CHECK_EQ(sn_start(&(sn_run_opts){ .workers = 1 + sni_model_choose(2), .spares = -1, .deadlock = SN_DEADLOCK_ALWAYS,
+                                      .report = is_told }), 0);
+    CHECK_EQ(sn_chan_make(&c, 0), 0);
+    CHECK_EQ(sn_task_go(waits_for_ever, &c), 0);
+    for (;;)
+        (void)sni_os_futex_wait(&word, 0, INT64_MAX);
+}
