@@ -17,6 +17,7 @@
 #include <sennit/cond.h>
 #include <sennit/ctx.h>
 #include <sennit/decl.h>
+#include <sennit/dump.h>
 #include <sennit/error.h>
 #include <sennit/fd.h>
 #include <sennit/group.h>

@@ -160,6 +160,35 @@ sni_arch_leave:
         .cfi_endproc
         .size   sni_arch_leave, . - sni_arch_leave
 
+        /* void sni_arch_call_at(void *sp, void (*fn)(void *), void *arg) */
+        .globl  sni_arch_call_at
+        .hidden sni_arch_call_at
+        .type   sni_arch_call_at, %function
+        .p2align 4
+sni_arch_call_at:
+        .cfi_startproc
+        hint    #34                     /* bti c */
+        sign_return_address
+        stp     x29, x30, [sp, #-16]!
+        .cfi_adjust_cfa_offset 16
+        .cfi_rel_offset x29, 0
+        .cfi_rel_offset x30, 8
+        .cfi_remember_state
+        mov     x29, x0
+        .cfi_def_cfa x29, SAVED         /* from here on the caller is who called sni_arch_switch on that stack */
+        at_saved_registers
+        mov     x0, x2
+        blr     x1
+        .cfi_restore_state
+        ldp     x29, x30, [sp], #16
+        .cfi_adjust_cfa_offset -16
+        .cfi_restore x29
+        .cfi_restore x30
+        check_return_address
+        ret
+        .cfi_endproc
+        .size   sni_arch_call_at, . - sni_arch_call_at
+
         .section .note.gnu.property, "a", %note
         .p2align 3
         .word   4, 16, 5                /* sizes of name and contents, NT_GNU_PROPERTY_TYPE_0 */

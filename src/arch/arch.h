@@ -6,6 +6,10 @@
  *   sni_arch_start(&save, top, arg)   saves, and calls sni_arch_entry(arg) on the fresh stack that ends at `top`
  *   sni_arch_leave(to)                saves nothing, continues `to`
  *
+ *   sni_arch_call_at(sp, fn, arg)     calls fn(arg) on the running stack, but so that who unwinds from there finds the calls
+ *                                     on the saved stack `sp`, which nobody may continue meanwhile; SNI_ARCH_CAN_CALL_AT says
+ *                                     whether there is such a thing
+ *
  * `top` is 16-byte aligned. sni_arch_entry never returns. In the assembly a saved stack stands at sni_arch_parked: with that
  * for a program counter and `sp` for a stack pointer, an unwinder or debugger shows the calls of a task that does not run.
  *
@@ -22,8 +26,15 @@ struct sni_task;
 void sni_arch_switch(void **save, void *to);
 void sni_arch_start(void **save, void *top, void *arg);
 _Noreturn void sni_arch_leave(void *to);
+void sni_arch_call_at(void *sp, void (*fn)(void *), void *arg);
 _Noreturn void sni_arch_entry(void *arg);
 extern const char sni_arch_parked[];
+
+#ifdef SN_PORTABLE
+enum { SNI_ARCH_CAN_CALL_AT = 0 };
+#else
+enum { SNI_ARCH_CAN_CALL_AT = 1 };
+#endif
 
 #if defined(__x86_64__) && !defined(SN_PORTABLE)
 static inline struct sni_worker *sni_self_load(void)

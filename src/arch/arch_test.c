@@ -130,3 +130,28 @@ TEST(what_is_saved_can_be_unwound)
     CHECK(f && f->kept == 1000);
     sni_arch_switch(&main_sp, other_sp);
 }
+
+static void looks_back_at(void *arg)
+{
+    test_look_back(arg);
+}
+
+TEST(calls_on_a_saved_stack_are_seen)
+{
+    uint64_t in[TEST_REGISTERS + 1], out[TEST_REGISTERS + 1], seed = 7;
+
+    if (!SNI_ARCH_CAN_CALL_AT)
+        test_skip("the portable switch keeps to itself where a saved stack stands");
+    other = switches_once;
+    sni_arch_start(&main_sp, fresh_top(), NULL);
+    fill(in, &seed);
+    test_registers(in, out, (test_fn *)sni_arch_call_at, other_sp, (void *)looks_back_at, &trace);
+    check_same(out, in);
+    CHECK_EQ(trace.end, _URC_END_OF_STACK);
+    CHECK(test_find_frame(&trace, (void *)switches_once));
+    CHECK(!test_find_frame(&trace, (void *)fresh_top));
+    CHECK(trace.frames[trace.n - 1].fn == (void *)sni_arch_start);
+    const struct test_frame *f = test_find_frame(&trace, (void *)test_registers);
+    CHECK(f && f->kept == 1000);
+    sni_arch_switch(&main_sp, other_sp);
+}

@@ -113,4 +113,34 @@ sni_arch_leave:
         .cfi_endproc
         .size   sni_arch_leave, . - sni_arch_leave
 
+        /* void sni_arch_call_at(void *sp, void (*fn)(void *), void *arg) */
+        .globl  sni_arch_call_at
+        .hidden sni_arch_call_at
+        .type   sni_arch_call_at, @function
+        .p2align 4
+sni_arch_call_at:
+        .cfi_startproc
+        endbr64
+        pushq   %rbp
+        .cfi_adjust_cfa_offset 8
+        .cfi_rel_offset %rbp, 0
+        .cfi_remember_state
+        movq    %rdi, %rbp
+        .cfi_def_cfa %rbp, 56           /* from here on the caller is who called sni_arch_switch on that stack */
+        .cfi_offset %r15, -56
+        .cfi_offset %r14, -48
+        .cfi_offset %r13, -40
+        .cfi_offset %r12, -32
+        .cfi_offset %rbx, -24
+        .cfi_offset %rbp, -16
+        movq    %rdx, %rdi
+        call    *%rsi
+        .cfi_restore_state
+        popq    %rbp
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %rbp
+        ret
+        .cfi_endproc
+        .size   sni_arch_call_at, . - sni_arch_call_at
+
         .section .note.GNU-stack, "", @progbits

@@ -128,6 +128,26 @@ int sni_os_signal_catch(int signo);
 void sni_os_signal_restore(int signo);
 uint64_t sni_os_signal_take(void);
 
+/* Signals of the library's own. handle: fn(arg, pc, sp) is called in a handler, with where it has interrupted its thread; HALT
+ * is the one that interrupt_thread sends, whatever `signo`. unhandle: afterwards fn is not called, and nobody is in it. fn may
+ * use atomics and futexes only. */
+enum sni_os_interrupt { SNI_OS_HALT, SNI_OS_DUMP, SNI_OS_INTERRUPTS };
+typedef void sni_os_interrupt_fn(void *arg, uintptr_t pc, uintptr_t sp);
+int sni_os_handle(enum sni_os_interrupt which, int signo, sni_os_interrupt_fn *fn, void *arg);
+void sni_os_unhandle(enum sni_os_interrupt which);
+void sni_os_interrupt_thread(int id);
+
+/* For reports. peek: copies what can be read, false if it cannot. symbol: what a person calls a place in the program, with
+ * what is at hand of the last one in *s, which is zero at first and ended at last. */
+struct sni_os_symbols {
+    uintptr_t base;
+    void *map;
+    size_t size;
+};
+bool sni_os_peek(void *copy, const void *from, size_t size);
+void sni_os_symbol(struct sni_os_symbols *s, const void *pc, char *buf, size_t size);
+void sni_os_symbols_end(struct sni_os_symbols *s);
+
 /* Memory for everything else, and a place to print reports. */
 void *sni_os_alloc(size_t size); /* zeroed, NULL if there is none */
 void sni_os_free(void *ptr, size_t size);

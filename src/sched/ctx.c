@@ -343,7 +343,7 @@ void sni_ctx_join(struct sni_wait *wait, sn_ctx *ctx)
     sni_ctx_node_add(ctx, &wait->node, wait, -1);
 }
 
-static const struct sni_reason waiting_for_end = { "waiting for a context to end", NULL };
+static const struct sni_reason waiting_for_end = { "waiting for a context to end", NULL, NULL, NULL };
 
 int sn_ctx_wait(sn_ctx *ctx)
 {

@@ -37,7 +37,7 @@ static struct group *inside(sn_group *g)
     return in;
 }
 
-static const struct sni_reason waiting_for_group = { "waiting for the tasks of a group", NULL };
+const struct sni_reason sni_waiting_for_group = { "waiting for the tasks of a group", NULL, NULL, NULL };
 
 static void wait_for_tasks(struct group *g);
 
@@ -148,7 +148,7 @@ static int park_for_tasks(struct group *g, struct sni_wait *wait, sn_ctx *ctx)
         return 0;
     g->owner = wait;
     g->seq = sni_wait_seq(wait);
-    int r = sni_park(wait, ctx, &waiting_for_group, g, commit_wait, g);
+    int r = sni_park(wait, ctx, &sni_waiting_for_group, g, commit_wait, g);
     if (r == 0)
         return 0;
     /* Not woken by the last task. Take WAITING back, unless that task is just about to let go. */

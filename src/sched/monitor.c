@@ -16,6 +16,7 @@
  * tasks are long, they are told to do so at the next switch. */
 #include "sched/monitor.h"
 
+#include "sched/hang.h"
 #include "sched/idle.h"
 #include "sched/park.h"
 #include "sched/report.h"
@@ -37,6 +38,7 @@ struct monitor {
     uint64_t polls;          /* poll.runs at the last look */
     uint32_t hogs;           /* hogs.taken at the last look */
     int hogs_wait;           /* looks in a row at which hogs waited and none was taken */
+    int64_t hang_at;         /* when to look for hangs; INT64_MAX: nobody has run since the last look */
     int quiet;               /* looks in a row without anybody awake */
     int refused;             /* looks until a spare may be tried again */
 };
@@ -64,6 +66,7 @@ static int look_at_all(struct monitor *m, int64_t now, struct sni_worker **still
     for (int i = 0; i < sni_started(m->rt); i++) {
         struct sni_worker *w = &m->rt->workers[i];
         uint32_t tick = sni_load_rlx(&w->run.tick), done = tick - w->watched.tick; /* samples */
+        sni_store_rlx(&w->own.about, now);
         bool in_task = sni_load_acq(&w->own.current) != &w->own.idle;             /* pairs with the release in sni_switch */
         if (done != 0)
             m->switched = now;
@@ -207,6 +210,24 @@ static void look(struct monitor *m)
         sni_hurry_all(rt);
 }
 
+/* Waits that may have lasted too long by then; looking costs, so it takes at most a hundredth of the time. */
+static void look_for_hangs(struct monitor *m)
+{
+    struct sni_rt *rt = m->rt;
+    int64_t begin = sn_now();
+
+    if (rt->opts.hang_ns < 0)
+        return;
+    if (sni_load_seq(&rt->idle.awake) + sni_load_rlx(&rt->idle.stuck) != 0 && m->hang_at == INT64_MAX)
+        m->hang_at = begin + rt->opts.hang_ns + LOOK_NS;
+    if (begin < m->hang_at)
+        return;
+    sni_hang_look(rt);
+    int64_t end = sn_now(), pause = (end - begin) * 100;
+    bool on = sni_load_seq(&rt->idle.awake) + sni_load_rlx(&rt->idle.stuck) != 0;
+    m->hang_at = on ? end + LOOK_NS + (pause > rt->opts.hang_ns ? pause : rt->opts.hang_ns) : INT64_MAX;
+}
+
 /* Whether to look again after LOOK_NS; else it sleeps until somebody rings. */
 static bool goes_on(struct monitor *m)
 {
@@ -223,21 +244,41 @@ static bool goes_on(struct monitor *m)
 
 static void *run(void *arg)
 {
-    struct monitor m = { .rt = arg };
+    struct monitor m = { .rt = arg, .hang_at = INT64_MAX };
     struct sni_rt *rt = arg;
 
     for (;;) {
         uint32_t bell = sni_load_seq(&rt->monitor.bell); /* before we look: a ring after it ends the wait */
         if (sni_load_acq(&rt->stopping))                 /* pairs with the release in stop_workers */
             return NULL;
+        if (sni_xchg_seq(&rt->monitor.dump, 0u) != 0)
+            sni_report_all(rt);
         look(&m);
-        (void)sni_os_futex_wait(&rt->monitor.bell, bell, goes_on(&m) ? sni_os_clock() + LOOK_NS : INT64_MAX);
+        look_for_hangs(&m);
+        int64_t wait = goes_on(&m) ? LOOK_NS : m.hang_at == INT64_MAX ? INT64_MAX : m.hang_at - sn_now();
+        (void)sni_os_futex_wait(&rt->monitor.bell, bell, wait == INT64_MAX ? wait : sni_os_clock() + wait);
     }
+}
+
+/* In a signal handler. */
+static void on_dump(void *arg, uintptr_t pc, uintptr_t sp)
+{
+    struct sni_rt *rt = arg;
+
+    (void)pc, (void)sp;
+    sni_store_seq(&rt->monitor.dump, 1u);
+    sni_monitor_ring(rt);
 }
 
 int sni_monitor_start(struct sni_rt *rt)
 {
-    return sni_os_thread_start(&rt->monitor.thread, run, rt, "sennit-monitor");
+    int r = sni_os_thread_start(&rt->monitor.thread, run, rt, "sennit-monitor");
+
+    if (r == 0 && rt->opts.dump_signal && (r = sni_os_handle(SNI_OS_DUMP, rt->opts.dump_signal, on_dump, rt)) < 0) {
+        sni_store_rel(&rt->stopping, 1u); /* as in stop_workers */
+        sni_monitor_stop(rt);
+    }
+    return r;
 }
 
 void sni_monitor_stop(struct sni_rt *rt)

@@ -232,11 +232,12 @@ static sni_inline int32_t sni_park(struct sni_wait *wait, sn_ctx *ctx, const str
 {
     struct sni_armed armed = { wait, sni_wait_seq(wait), ctx, commit, arg, 1 };
 
-    wait->reason = reason;
-    wait->object = object;
+    sni_store_rlx(&wait->object, object); /* these for reports; see wait.h */
+    sni_store_rlx(&wait->reason, reason);
     if (sni_unlikely(wait->kind == SNI_WAIT_THREAD))
         return sni_park_thread(wait, &armed);
     struct sni_worker *w = sni_self();
+    sni_store_rlx(&wait->since, sni_load_rlx(&w->own.about));
     if (sni_ctx_endless(ctx)) {
         sni_switch(w, sni_task_of(wait), sni_pick(w), commit, arg);
     } else {
@@ -245,7 +246,6 @@ static sni_inline int32_t sni_park(struct sni_wait *wait, sn_ctx *ctx, const str
         sni_switch(w, sni_task_of(wait), sni_pick(w), sni_commit_armed, &armed);
         sni_await_commit(&armed);
     }
-    wait->reason = NULL; /* its object may be gone soon */
     return wait->result;
 }
 

@@ -26,7 +26,7 @@ struct sni_poll_fd {
     uint64_t closed;         /* (lock) poll->closes at its last close */
 };
 
-static const struct sni_reason waiting_for_fd = { "waiting for a file descriptor", NULL };
+static const struct sni_reason waiting_for_fd = { "waiting for a file descriptor", NULL, NULL, NULL };
 
 int sni_poll_init(struct sni_rt *rt)
 {

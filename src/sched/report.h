@@ -1,4 +1,4 @@
-/* Reports: the only code that prints. Panic, deadlock, hog, overflow, tasks left over. */
+/* Reports: the only code that prints. Panic, deadlock, hog, overflow, tasks left over, all that there is. */
 #ifndef SNI_SCHED_REPORT_H
 #define SNI_SCHED_REPORT_H
 
@@ -22,6 +22,16 @@ void sni_report_stacks(struct sni_rt *rt);
 void sni_report_failure(struct sni_rt *rt, const struct sni_task *task, int code, const char *why);
 
 void sni_report_left(struct sni_rt *rt);
+
+/* Tasks that wait for each other: `cyclic` of the n are in circles, and come first. */
+struct sni_hang {
+    uint32_t *tasks; /* indices */
+    uint32_t n, cyclic;
+};
+void sni_report_hang(struct sni_rt *rt, const struct sni_hang *hang);
+
+/* Everything: all workers and tasks. */
+void sni_report_all(struct sni_rt *rt);
 
 /* The fault handler's first part: reports and aborts if addr is in a stack's guard. */
 void sni_report_fault(uintptr_t addr);

@@ -18,6 +18,7 @@ enum {
     SNI_TICKS = 64,         /* every so many switches timers, descriptors and the inject queue are looked at */
     SNI_MAX_WORKERS = 256,
     SNI_MAX_SPARES = 256,
+    SNI_CALLS = 32,         /* of a stack's, the innermost ones: as many are shown */
 };
 
 typedef void sni_commit_fn(void *arg);
@@ -51,6 +52,7 @@ struct sni_worker {
         sn_ctx *free_ctx;         /* context records at hand */
         uint32_t nfree_ctx;
         uint32_t npinned;         /* living tasks that can run only here */
+        int64_t about;            /* (a) the time to some 10 ms; the monitor's, and ours after a sleep */
         int64_t hog_since;        /* when the hog that runs was taken; 0: it was not known to be one */
         struct sni_task idle;     /* the worker's own thread */
         void *idle_stack;         /* its bounds, for sanitizers */
@@ -82,6 +84,12 @@ struct sni_worker {
     uint32_t thread_id;           /* (a) the system's number for it; 0: not known yet */
     uint32_t exited;              /* (a) */
     void *altstack;               /* (c) */
+    struct {                      /* stopped for a look from outside: see halt.c */
+        uint32_t state;           /* (a) futex */
+        uint32_t ncalls;          /* what it does, once it stands */
+        uintptr_t sp;
+        void *calls[SNI_CALLS];
+    } halt;
 };
 
 struct sni_task_chunk;
@@ -137,7 +145,12 @@ struct sni_rt {
         struct sni_os_thread thread; /* (c) */
         uint32_t bell;            /* (a) futex: counts the rings */
         bool asleep;              /* (idle.lock) */
+        uint32_t dump;            /* (a) 1: somebody asks what everybody does */
     } monitor;
+    struct {                      /* see halt.c */
+        struct sni_spin lock;     /* one looks at a time */
+        bool installed;           /* (lock) */
+    } halt;
     uint32_t visitors;            /* (a) plain threads that are just handing over a task */
     uint32_t stopping;            /* (a) */
     uint32_t embedded;            /* (c) sn_start rather than sn_run */

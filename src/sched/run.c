@@ -4,6 +4,7 @@
 #include "sched/alloc.h"
 #include "sched/fence.h"
 #include "sched/fork.h"
+#include "sched/halt.h"
 #include "sched/idle.h"
 #include "sched/mark.h"
 #include "sched/monitor.h"
@@ -93,7 +94,7 @@ static int resolve(sn_run_opts *out, const sn_run_opts *in, bool simulated)
     sn_run_opts o = in ? *in : (sn_run_opts){ 0 };
 
     o.workers = resolve_workers(o.workers, simulated);
-    if (o.workers < 1 || o.workers > SNI_MAX_WORKERS || o.grace_ns < 0 || o.spares > SNI_MAX_SPARES || o.hog_ns < 0)
+    if (o.workers < 1 || o.workers > SNI_MAX_WORKERS || o.grace_ns < 0 || o.spares > SNI_MAX_SPARES || o.hog_ns < 0 || o.dump_signal < 0 || o.dump_signal > 64)
         return SN_EINVAL;
     o.spares = o.spares == 0 ? SNI_MAX_SPARES : o.spares < 0 ? 0 : o.spares;
     if (o.stack_size == 0)
@@ -107,6 +108,8 @@ static int resolve(sn_run_opts *out, const sn_run_opts *in, bool simulated)
     o.stack_report = o.stack_report || (marks && *marks);
     if (o.grace_ns == 0)
         o.grace_ns = SN_SEC(1);
+    if (o.hang_ns == 0)
+        o.hang_ns = SN_SEC(1);
     if (o.seed == 0)
         o.seed = sni_os_entropy();
     *out = o;
@@ -125,6 +128,7 @@ static void unmake(struct sni_rt *rt)
     while (sni_load_seq(&rt->visitors) != 0) /* pairs with the sub in sni_inject */
         sni_os_yield();
     sni_store_rel(&process.current, (struct sni_rt *)NULL);
+    sni_halt_end(rt);
     sni_os_fault_remove();
     sn_ctx_free(rt->root);
     for (int i = 0; i < sni_started(rt); i++)
@@ -206,6 +210,7 @@ static bool join_workers(struct sni_rt *rt)
 
     if (!rt->sim)
         sni_monitor_stop(rt);
+    sni_os_unhandle(SNI_OS_DUMP);
     for (int i = 0; i < sni_started(rt); i++) {
         struct sni_worker *w = &rt->workers[i];
         if (!w->has_thread)
@@ -271,7 +276,7 @@ static int life(sn_ctx *ctx, void *arg)
     sn_group g;
     int r;
 
-    sni_self()->own.current->hidden = true;
+    sni_store_rlx(&sni_self()->own.current->hidden, true);
     sn_group_init(&g, ctx);
     r = sn_group_go_at(&g, main_task, rt, 0, "sn_run main", &(sn_task_opts){ .name = "main" });
     int e = sn_group_wait(&g);
@@ -302,6 +307,7 @@ static int finish_run(struct sni_rt *rt, int code)
         unmake(rt);
     } else {
         sni_report_left(rt);
+        sni_halt_end(rt);
         for (int i = 0; i < sni_started(rt); i++)
             sni_timers_end(&rt->workers[i].timers);
         sni_store_rel(&process.current, (struct sni_rt *)NULL);

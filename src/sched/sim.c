@@ -331,6 +331,8 @@ static void set_time(struct sni_sim *s, int64_t now)
     s->now = now;
     s->record->elapsed_ns = now - SN_SEC(BEGIN_SEC);
     sni_clock_set_virtual(now);
+    if (sni_self())
+        sni_store_rlx(&sni_self()->own.about, now);
 }
 
 static void hash_text(struct sni_sim *s, const char *text)

@@ -189,14 +189,24 @@ void sni_tasks_destroy(struct sni_rt *rt)
     sni_free(rt->tasks.chunks, rt->tasks.room * sizeof *rt->tasks.chunks);
 }
 
-void sni_task_each(struct sni_rt *rt, void (*fn)(struct sni_task *task, void *arg), void *arg)
+void sni_task_some(struct sni_rt *rt, uint32_t first, bool (*fn)(struct sni_task *task, void *arg), void *arg)
+{
+    for (size_t i = first / CHUNK; i < rt->tasks.nchunks; i++) {
+        struct sni_task_chunk *c = rt->tasks.chunks[i];
+        for (unsigned k = i == first / CHUNK ? first % CHUNK : 0; k < CHUNK; k++)
+            if ((c->used >> k / SLAB & 1) && sni_task_is_alive(&c->tasks[k]) && !fn(&c->tasks[k], arg))
+                return;
+    }
+}
+
+const struct sni_task *sni_task_at(const struct sni_rt *rt, const struct sni_wait *wait)
 {
     for (size_t i = 0; i < rt->tasks.nchunks; i++) {
-        struct sni_task_chunk *c = rt->tasks.chunks[i];
-        for (unsigned k = 0; k < CHUNK; k++)
-            if ((c->used >> k / SLAB & 1) && sni_task_is_alive(&c->tasks[k]))
-                fn(&c->tasks[k], arg);
+        uintptr_t at = (uintptr_t)sni_task_of(wait) - (uintptr_t)rt->tasks.chunks[i]->tasks;
+        if (at < CHUNK_BYTES)
+            return at % sizeof(struct sni_task) == 0 ? &rt->tasks.chunks[i]->tasks[at / sizeof(struct sni_task)] : NULL;
     }
+    return NULL;
 }
 
 /* --- records in the hands of workers --- */
@@ -285,15 +295,15 @@ int sni_task_spawn(struct sni_rt *rt, sn_group *group, sn_ctx *ctx, sn_fn *fn, c
     }
     t->sp = NULL;
     t->fn = fn;
-    t->group = group;
     t->wait.ctx = ctx;
-    t->site = site;
-    t->name = opts ? opts->name : NULL;
     t->cleanups = NULL;
-    t->failing = t->blocking = t->hidden = false;
+    t->failing = t->blocking = false;
+    sni_store_rlx(&t->group, group); /* these are looked at from outside at any time; see look.c, hang.c */
+    sni_store_rlx(&t->site, site);
+    sni_store_rlx(&t->name, opts ? opts->name : NULL);
+    sni_store_rlx(&t->hidden, false);
     t->wait.kind = opts && opts->pinned && !rt->sim ? SNI_WAIT_PINNED : SNI_WAIT_TASK;
     t->home = NULL;
-    t->wait.reason = NULL;
     sni_store_rel(&t->gen, t->gen + 1); /* alive: pairs with the acquire in sni_task_is_alive */
     if (!w) {
         (void)sni_add_seq(&rt->visitors, 1u); /* it counts as alive before it is anywhere: that is no deadlock */

@@ -24,6 +24,7 @@ struct sni_task {
     size_t copy_size;     /* (c) size of the block at arg that ends with the task; 0: none */
     void *san;            /* (o) what a sanitizer keeps for a stack that does not run */
     struct sni_worker *home; /* (o) pinned: its worker, once it has run */
+    uint64_t told;        /* the monitor's: the number of the wait that was last reported as a hang */
     bool failing;         /* (o) inside sn_fail */
     bool blocking;        /* (o) inside sn_blocking */
     bool hidden;          /* (o) one of the runtime's own: not in reports, and no part of what is simulated */
@@ -37,6 +38,8 @@ static inline bool sni_wait_is_task(const struct sni_wait *wait)
 {
     return wait->kind != SNI_WAIT_THREAD;
 }
+
+extern const struct sni_reason sni_waiting_for_group;
 
 /* Counts the end of a task in its group, with its result. The group may be gone when this returns. */
 void sni_group_leave(sn_group *group, int code, const char *why);
@@ -67,8 +70,10 @@ static inline bool sni_task_is_alive(const struct sni_task *t)
     return sni_load_acq(&t->gen) % 2 == 1; /* pairs with the release in sni_task_spawn */
 }
 
-/* Every living task, in the order of the table. For reports; the callback must not start or end tasks. */
-void sni_task_each(struct sni_rt *rt, void (*fn)(struct sni_task *task, void *arg), void *arg);
+/* The living tasks from that index on, until fn answers false; and the task whose wait is at an address, NULL: none is. The
+ * caller holds tasks.lock, or all is still; fn must not start or end tasks. */
+void sni_task_some(struct sni_rt *rt, uint32_t first, bool (*fn)(struct sni_task *task, void *arg), void *arg);
+const struct sni_task *sni_task_at(const struct sni_rt *rt, const struct sni_wait *wait);
 
 void sni_tasks_destroy(struct sni_rt *rt);
 void sni_tasks_trim(struct sni_rt *rt);

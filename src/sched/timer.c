@@ -219,7 +219,7 @@ void sni_timers_destroy(struct sni_timers *h)
 
 /* --- sleep --- */
 
-static const struct sni_reason sleeping = { "sleeping", NULL };
+static const struct sni_reason sleeping = { "sleeping", NULL, NULL, NULL };
 
 struct sleep {
     struct sni_timers *heap;

@@ -20,11 +20,18 @@
 
 struct sni_rt;
 
-/* Why a wait is parked: static records, printed by reports. */
+/* Why a wait is parked: static records, for reports. Their functions may be called while others work with the object, or
+ * free it: so they look at it only through sni_peek, and believe nothing they see. */
 struct sni_reason {
     const char *text;                                               /* "receiving from channel" */
     void (*describe)(const void *object, char *buf, size_t size);   /* says more; NULL: nothing to say */
+    const struct sni_wait *(*holder)(const void *object);           /* who alone can end the wait. NULL, or NULL returned:
+                                                                     * nobody known. An address, not to be followed */
+    const char *holds;                                              /* "held by", with a holder */
 };
+
+/* Copies what is there to the extent that it can be read at all. */
+bool sni_peek(void *copy, const void *from, size_t size);
 
 /* PINNED: a task that only one worker can run. HOG: one that computed for long when it ran last. Both are queued apart. */
 enum { SNI_WAIT_TASK, SNI_WAIT_THREAD, SNI_WAIT_PINNED, SNI_WAIT_HOG };
@@ -45,9 +52,11 @@ struct sni_wait {
     struct sni_wait *next; /* (k) link in the claimer's list, then in a run queue */
     sn_ctx *ctx;         /* (o) the task's own context */
     sn_ctx *joined;      /* (o) the context in whose list `node` is, with a reference; NULL: none */
+    const struct sni_reason *reason; /* (a) written by the owner, taken back by the claimer: whoever finds it set before and
+                                      * after a look at the object has seen one that was there */
+    const void *object;  /* (a) the owner's */
+    int64_t since;       /* (a) the owner's: when it parked, to some 10 ms */
     struct sni_ctx_node node;
-    const struct sni_reason *reason; /* (o) read by reports, when all is still */
-    const void *object;  /* (o) */
 };
 
 /* A list of claimed waits that are to be made ready once no lock is held. */
@@ -67,6 +76,7 @@ static inline bool sni_claim(struct sni_wait *wait, uint64_t seq, int32_t result
     if (sni_load_rlx(&wait->seq) != seq || !sni_cas_acqrel(&wait->seq, &seq, seq + 1))
         return false;
     wait->result = result;
+    sni_store_rlx(&wait->reason, (const struct sni_reason *)NULL); /* the object may be gone as soon as we say so */
     return true;
 }
 

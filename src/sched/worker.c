@@ -242,6 +242,7 @@ static struct sni_task *search(struct sni_worker *w)
         if (surplus)
             give_away(w);
         sni_go_to_sleep(w);
+        sni_store_rlx(&w->own.about, sn_now());
     }
     leave_search(w);
     return t;
@@ -269,6 +270,9 @@ void sni_worker_run(struct sni_worker *w)
 
     sni_self_store(w);
     sni_store_rlx(&w->thread_id, (uint32_t)sni_os_thread_id());
+    sni_store_rlx(&w->own.about, sn_now());
+    sni_spin_lock(&rt->idle.lock); /* who has halted all others does not know of us */
+    sni_spin_unlock(&rt->idle.lock);
     w->altstack = sni_os_altstack_set();
     sni_san_thread(w);
     while (!sni_load_acq(&rt->stopping)) { /* pairs with the release in end_main */

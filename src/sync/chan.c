@@ -14,14 +14,15 @@ enum { MAGIC = 0x6368616e, DEAD = 0x64656164 };
 
 static void describe(const void *object, char *buf, size_t size)
 {
-    const sn_rawchan *ch = object;
+    sn_rawchan ch;
 
-    (void)snprintf(buf, size, "%llu (%zu of %zu values%s)", (unsigned long long)ch->id, ch->count, ch->cap,
-                   ch->closed ? ", closed" : "");
+    if (sni_peek(&ch, object, sizeof ch))
+        (void)snprintf(buf, size, "%llu (%zu of %zu values%s)", (unsigned long long)ch.id, ch.count, ch.cap,
+                       ch.closed ? ", closed" : "");
 }
 
-const struct sni_reason sni_chan_sending = { "sending to channel", describe };
-const struct sni_reason sni_chan_receiving = { "receiving from channel", describe };
+const struct sni_reason sni_chan_sending = { "sending to channel", describe, NULL, NULL };
+const struct sni_reason sni_chan_receiving = { "receiving from channel", describe, NULL, NULL };
 
 static inline void copy(void *to, const void *from, size_t size)
 {

@@ -20,7 +20,7 @@ static struct cond *inside(sn_cond *c)
     return (struct cond *)(uintptr_t)c->sni_;
 }
 
-static const struct sni_reason waiting = { "waiting for a condition", NULL };
+static const struct sni_reason waiting = { "waiting for a condition", NULL, NULL, NULL };
 
 struct leaving {
     struct cond *cond;

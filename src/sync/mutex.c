@@ -22,8 +22,6 @@
 #include "sched/park.h"
 #include "sennit/error.h"
 
-#include <stdio.h>
-
 enum { LOCKED = 1, QUEUED = 2, BUSY = 4, FLAGS = 7 };
 
 struct node {
@@ -60,19 +58,19 @@ static uint64_t led_by(const struct node *first)
     return (uint64_t)(uintptr_t)first | LOCKED | QUEUED;
 }
 
-/* For reports, when all is still. */
-static void describe(const void *object, char *buf, size_t size)
+static const struct sni_wait *holder(const void *object)
 {
-    uint64_t word = sni_load_rlx(word_of(object));
-    struct sni_wait *holder = word & QUEUED ? node_of(word)->holder : wait_of(word);
+    struct node first;
+    uint64_t word;
 
-    if (!holder || !sni_wait_is_task(holder))
-        (void)snprintf(buf, size, "held by a plain thread");
-    else
-        (void)snprintf(buf, size, "held by task %u", sni_task_of(holder)->index + 1);
+    if (!sni_peek(&word, word_of(object), sizeof word))
+        return NULL;
+    if (!(word & QUEUED))
+        return wait_of(word);
+    return sni_peek(&first, node_of(word), sizeof first) ? first.holder : NULL;
 }
 
-static const struct sni_reason locking = { "locking a mutex", describe };
+static const struct sni_reason locking = { "locking a mutex", NULL, holder, "held by" };
 
 /* Takes BUSY on a word that is not 0. Returns the word without it; 0: it has become free, and nothing was taken. */
 static uint64_t take_queue(uint64_t *word)

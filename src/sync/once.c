@@ -23,17 +23,14 @@ struct once {
 
 _Static_assert(sizeof(struct once) == sizeof(sn_once), "sn_once has the wrong size");
 
-static void describe(const void *object, char *buf, size_t size)
+static const struct sni_wait *runner(const void *object)
 {
-    struct sni_wait *runner = ((const struct once *)object)->runner;
+    struct once o;
 
-    if (runner && sni_wait_is_task(runner))
-        (void)snprintf(buf, size, "in task %u", sni_task_of(runner)->index + 1);
-    else
-        (void)snprintf(buf, size, "in a plain thread");
+    return sni_peek(&o, object, sizeof o) ? o.runner : NULL;
 }
 
-static const struct sni_reason waiting = { "waiting for a once", describe };
+static const struct sni_reason waiting = { "waiting for a once", NULL, runner, "in" };
 
 /* Sets BUSY and returns the word without it; or returns DONE, and has set nothing. */
 static uint64_t lock_unless_done(struct once *o)

@@ -35,20 +35,21 @@ static struct rwmutex *inside(sn_rwmutex *m)
 
 static void describe(const void *object, char *buf, size_t size)
 {
-    const struct rwmutex *m = object;
-    uint64_t w = sni_load_rlx(&m->word);
-    struct sni_wait *writer = sni_load_rlx(&m->writer);
+    struct rwmutex m;
 
-    if (w / READER)
-        (void)snprintf(buf, size, "held by %llu readers", (unsigned long long)(w / READER));
-    else if (writer && sni_wait_is_task(writer))
-        (void)snprintf(buf, size, "held by task %u", sni_task_of(writer)->index + 1);
-    else
-        (void)snprintf(buf, size, "held by a plain thread");
+    if (sni_peek(&m, object, sizeof m) && m.word / READER)
+        (void)snprintf(buf, size, "held by %llu readers", (unsigned long long)(m.word / READER));
 }
 
-static const struct sni_reason locking = { "locking an rwmutex", describe };
-static const struct sni_reason rlocking = { "locking an rwmutex for reading", describe };
+static const struct sni_wait *holder(const void *object)
+{
+    struct rwmutex m;
+
+    return sni_peek(&m, object, sizeof m) && (m.word & WRITER) ? m.writer : NULL;
+}
+
+static const struct sni_reason locking = { "locking an rwmutex", describe, holder, "held by" };
+static const struct sni_reason rlocking = { "locking an rwmutex for reading", describe, holder, "held by" };
 
 static uint64_t waiters(const struct rwmutex *m)
 {

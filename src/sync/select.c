@@ -201,7 +201,7 @@ static int try_all(struct select *s)
 
 /* --- waiting --- */
 
-static const struct sni_reason selecting = { "in a select", NULL };
+static const struct sni_reason selecting = { "in a select", NULL, NULL, NULL };
 
 static void enqueue(struct select *s)
 {

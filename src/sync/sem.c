@@ -28,13 +28,13 @@ static struct sem *inside(const sn_sem *s)
 
 static void describe(const void *object, char *buf, size_t size)
 {
-    const struct sem *s = object;
+    struct sem s;
 
-    (void)snprintf(buf, size, "(%llu of %llu permits free)", (unsigned long long)(sni_load_rlx(&s->word) / ONE),
-                   (unsigned long long)s->all);
+    if (sni_peek(&s, object, sizeof s))
+        (void)snprintf(buf, size, "(%llu of %llu permits free)", (unsigned long long)(s.word / ONE), (unsigned long long)s.all);
 }
 
-static const struct sni_reason acquiring = { "acquiring a semaphore", describe };
+static const struct sni_reason acquiring = { "acquiring a semaphore", describe, NULL, NULL };
 
 void sn_sem_init(sn_sem *sem, int n)
 {

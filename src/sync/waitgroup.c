@@ -28,10 +28,13 @@ static struct waitgroup *inside(const sn_waitgroup *wg)
 
 static void describe(const void *object, char *buf, size_t size)
 {
-    (void)snprintf(buf, size, "(%d not done)", sn_waitgroup_count(object));
+    struct waitgroup wg;
+
+    if (sni_peek(&wg, object, sizeof wg))
+        (void)snprintf(buf, size, "(%llu not done)", (unsigned long long)(wg.word / ONE));
 }
 
-static const struct sni_reason waiting = { "waiting for a wait group", describe };
+static const struct sni_reason waiting = { "waiting for a wait group", describe, NULL, NULL };
 
 /* (BUSY) The round is over. */
 static void release_all(struct waitgroup *wg)

@@ -31,6 +31,7 @@ int sni_os_thread_start(struct sni_os_thread *out, void *(*fn)(void *), void *ar
     sigaddset(&faults, SIGILL);
     sigaddset(&faults, SIGABRT);
     sigaddset(&faults, SIGPROF);
+    sigaddset(&faults, SIGURG); /* see sni_os_interrupt_thread */
     (void)pthread_sigmask(SIG_UNBLOCK, &faults, &old);
     int r = pthread_create(&thread, NULL, fn, arg);
     (void)pthread_sigmask(SIG_SETMASK, &old, NULL);
