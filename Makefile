@@ -25,7 +25,7 @@ run: all ## run the main job on real input: checksums of the machine's C headers
 	@scripts/run-demo $(BUILD)/sennit
 
 test: all ## run every test that needs no special build
-	@scripts/install-deps pkgconf || echo "going on without: one test will be skipped"
+	@scripts/install-deps pkgconf gdb || echo "going on without: some tests will be skipped"
 	@SN_SLOW=$(SN_SLOW) scripts/run-tests $(BUILD) $(JOBS)
 
 MINUTES ?= 5

@@ -23,6 +23,8 @@ install_if_there(cli/completions/_sennit ${CMAKE_INSTALL_DATADIR}/zsh/site-funct
 install_if_there(cli/completions/sennit.zsh ${CMAKE_INSTALL_DATADIR}/zsh/site-functions _sennit)
 install_if_there(cli/completions/sennit.fish ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d sennit.fish)
 
+install(FILES gdb/sennit-gdb.py DESTINATION ${CMAKE_INSTALL_DATADIR}/sennit)
+
 # pkg-config: the prefix is found from where the file itself is.
 file(RELATIVE_PATH up /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
 string(REGEX REPLACE "/$" "" up "${up}")

@@ -26,6 +26,7 @@ if grep -rlE "$dir|/some/where|$build" moved --include='*.pc' --include='*.cmake
     exit 1
 fi
 must test -x moved/bin/sennit
+must test -r moved/share/sennit/sennit-gdb.py
 
 libraries=$(dirname "$(find moved -name libsennit.so)")
 export PKG_CONFIG_PATH=$dir/$libraries/pkgconfig
