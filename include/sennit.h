@@ -21,6 +21,7 @@
 #include <sennit/error.h>
 #include <sennit/fd.h>
 #include <sennit/group.h>
+#include <sennit/lockorder.h>
 #include <sennit/mutex.h>
 #include <sennit/once.h>
 #include <sennit/process.h>

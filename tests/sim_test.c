@@ -417,10 +417,11 @@ static void die_exploring(void)
 TEST(it_says_what_and_how_to_replay)
 {
     check_dies(die_exploring, "sennit: simulation: seed ");
-    check_dies(die_exploring, "it ended by signal 6. It prints:\nsennit: deadlock: every task waits");
+    check_dies(die_exploring, "it ended by signal 6. It prints:\nsennit: ");
+    check_dies(die_exploring, "\nsennit: deadlock: every task waits");
     check_dies(die_exploring, "\"left_then_right\", started at ");
     check_dies(die_exploring, "task 3 \"left_then_right\"  locks mutex 1\n");
-    check_dies(die_exploring, "blocked: locking a mutex");
+    check_dies(die_exploring, "blocked: locking a mutex held by task ");
     check_dies(die_exploring, "sennit: to replay it: SENNIT_SEED=");
     check_dies(die_exploring, "sim_test it_says_what_and_how_to_replay\n");
 }

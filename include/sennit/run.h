@@ -37,9 +37,12 @@ typedef struct sn_run_opts {
     int64_t hang_ns;      /* report tasks that have waited for each other for longer (the holder of a mutex or rwmutex, the
                            * caller that runs a once, the tasks of a group), while the rest of the program goes on, and those
                            * that wait for what a task held that has ended. Below 0: never. 0: default 1 s */
+    bool checks;          /* report orders of locks that can deadlock, and more; see lockorder.h. false: default not, unless
+                           * $SENNIT_CHECKS is set or the library was built for debugging */
     int dump_signal;      /* write all workers and tasks (see dump.h) as a report when this signal comes; SIGQUIT, which
                            * Ctrl-\ sends, is customary. 0: default none */
-    void (*report)(void *arg, const char *text); /* gets every report, whole. NULL: default written to stderr */
+    void (*report)(void *arg, const char *text); /* gets every report, whole; may not wait nor lock anything of
+                                                   * Sennit. NULL: default written to stderr */
     void *report_arg;     /* passed to report. NULL: default NULL */
 } sn_run_opts;
 

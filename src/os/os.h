@@ -127,6 +127,7 @@ void sni_os_signal_bell(int fd);
 int sni_os_signal_catch(int signo);
 void sni_os_signal_restore(int signo);
 uint64_t sni_os_signal_take(void);
+uint64_t sni_os_signal_mask(void); /* what the calling thread blocks, a bit for each */
 
 /* Signals of the library's own. handle: fn(arg, pc, sp) is called in a handler, with where it has interrupted its thread; HALT
  * is the one that interrupt_thread sends, whatever `signo`. unhandle: afterwards fn is not called, and nobody is in it. fn may

@@ -4,6 +4,7 @@
 #include "sched/park.h"
 #include "sennit/time.h"
 
+#include <stdio.h>
 #include <string.h>
 
 bool sni_peek(void *copy, const void *from, size_t size)
@@ -15,6 +16,10 @@ bool sni_peek(void *copy, const void *from, size_t size)
 static void copy_text(char *to, size_t size, const char *from)
 {
     to[0] = '\0';
+    if (sni_peek(to, from, size)) { /* most often there is as much */
+        to[size - 1] = '\0';
+        return;
+    }
     for (size_t i = 0; from && i + 1 < size && sni_peek(&to[i], &from[i], 1) && to[i]; i++)
         to[i + 1] = '\0';
 }
@@ -53,6 +58,17 @@ void sni_look_at(struct sni_rt *rt, const struct sni_task *t, struct sni_sight *
     out->more[0] = '\0';
     out->holds = NULL;
     out->doing = "running or ready to run";
+}
+
+void sni_sight_say(const struct sni_sight *s, char *buf, size_t size)
+{
+    char who[64] = "";
+
+    if (s->holds && s->holder)
+        (void)snprintf(who, sizeof who, " %s task %u%s", s->holds, s->holder, s->holder_ended ? ", which has ended" : "");
+    else if (s->holds)
+        (void)snprintf(who, sizeof who, " %s a plain thread", s->holds);
+    (void)snprintf(buf, size, "%s%s%s%s", s->doing, s->more[0] ? " " : "", s->more, who);
 }
 
 /* No worker goes on: what is the task's own can be read, too. */

@@ -31,6 +31,9 @@ size_t sni_look(struct sni_rt *rt, uint32_t *next, struct sni_sight *out, size_t
 /* One task: the caller's own, or one that cannot end or go on meanwhile. */
 void sni_look_at(struct sni_rt *rt, const struct sni_task *task, struct sni_sight *out);
 
+/* "locking a mutex held by task 3" */
+void sni_sight_say(const struct sni_sight *task, char *buf, size_t size);
+
 /* One worker that does not come back from a task: what it does. False: it has come back. */
 bool sni_look_at_stuck(struct sni_worker *w, struct sni_sight *out);
 

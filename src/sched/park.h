@@ -20,6 +20,7 @@
 #ifndef SNI_SCHED_PARK_H
 #define SNI_SCHED_PARK_H
 
+#include "sched/checks.h"
 #include "sched/ctx.h"
 #include "sched/san.h"
 #include "sched/thread.h"
@@ -238,6 +239,8 @@ static sni_inline int32_t sni_park(struct sni_wait *wait, sn_ctx *ctx, const str
         return sni_park_thread(wait, &armed);
     struct sni_worker *w = sni_self();
     sni_store_rlx(&wait->since, sni_load_rlx(&w->own.about));
+    if (sni_checks_on())
+        sni_check_park(w, sni_task_of(wait), reason);
     if (sni_ctx_endless(ctx)) {
         sni_switch(w, sni_task_of(wait), sni_pick(w), commit, arg);
     } else {

@@ -24,6 +24,12 @@ static void print(struct sni_rt *rt, const struct sni_text *t)
         sni_os_print(text);
 }
 
+void sni_report_text(struct sni_rt *rt, const struct sni_text *t)
+{
+    if (t->n > 0)
+        print(rt, t);
+}
+
 /* The task that runs here, and its calls. */
 static void say_self(struct sni_text *t, struct sni_worker *w, void *const *calls, uint32_t n)
 {

@@ -15,6 +15,10 @@ void sni_report_simulated_deadlock(struct sni_rt *rt);
 /* A worker that is stuck in a task for `ns`. False: it is no longer, or said itself that it would be. */
 bool sni_report_hog(struct sni_worker *w, int64_t ns);
 
+/* What somebody else has written; nothing if that is nothing. rt: whose option says where it goes, or NULL. */
+struct sni_text;
+void sni_report_text(struct sni_rt *rt, const struct sni_text *text);
+
 /* How deep the stacks were. */
 void sni_report_stacks(struct sni_rt *rt);
 

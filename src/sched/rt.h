@@ -84,6 +84,7 @@ struct sni_worker {
     uint32_t thread_id;           /* (a) the system's number for it; 0: not known yet */
     uint32_t exited;              /* (a) */
     void *altstack;               /* (c) */
+    uint64_t signal_mask;         /* (w) what its thread blocks */
     struct {                      /* stopped for a look from outside: see halt.c */
         uint32_t state;           /* (a) futex */
         uint32_t ncalls;          /* what it does, once it stands */

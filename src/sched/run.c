@@ -3,6 +3,7 @@
 
 #include "sched/alloc.h"
 #include "sched/fence.h"
+#include "sched/checks.h"
 #include "sched/fork.h"
 #include "sched/halt.h"
 #include "sched/idle.h"
@@ -106,6 +107,11 @@ static int resolve(sn_run_opts *out, const sn_run_opts *in, bool simulated)
         return SN_EINVAL;
     const char *marks = sni_os_getenv("SENNIT_STACKS");
     o.stack_report = o.stack_report || (marks && *marks);
+    const char *checks = sni_os_getenv("SENNIT_CHECKS");
+    o.checks = o.checks || (checks && *checks);
+#ifdef SN_CHECKS
+    o.checks = true;
+#endif
     if (o.grace_ns == 0)
         o.grace_ns = SN_SEC(1);
     if (o.hang_ns == 0)
@@ -130,6 +136,8 @@ static void unmake(struct sni_rt *rt)
     sni_store_rel(&process.current, (struct sni_rt *)NULL);
     sni_halt_end(rt);
     sni_os_fault_remove();
+    if (rt->opts.checks)
+        sni_checks_finish();
     sn_ctx_free(rt->root);
     for (int i = 0; i < sni_started(rt); i++)
         sni_worker_destroy(&rt->workers[i]);
@@ -174,6 +182,8 @@ static int make(struct sni_rt **out, const sn_run_opts *opts, struct sni_sim *si
         goto err_poll;
     if ((r = sni_os_fault_install(sni_report_fault)) < 0)
         goto err_poll;
+    if (rt->opts.checks)
+        sni_checks_begin();
     sni_store_rel(&process.current, rt); /* pairs with the acquire in sni_rt_current */
     if (!sni_group_init_detached(rt)) {
         unmake(rt);

@@ -2,6 +2,7 @@
 
 #include "base/rng.h"
 #include "sched/alloc.h"
+#include "sched/look.h"
 #include "sched/park.h"
 #include "sched/report.h"
 #include "sennit/error.h"
@@ -303,7 +304,8 @@ static void trace(struct sni_sim *s, const struct sni_task *t, const char *what,
 /* What has become of the task that ran. */
 static void trace_rest(struct sni_sim *s, struct sni_task *t, const struct sni_task *before)
 {
-    char more[96] = "", text[192];
+    struct sni_sight sight;
+    char what[160], text[192];
 
     if (before->hidden || s->stays == t)
         return;
@@ -311,16 +313,19 @@ static void trace_rest(struct sni_sim *s, struct sni_task *t, const struct sni_t
         trace(s, before, "ends", NULL);
         return;
     }
-    const struct sni_reason *why = t->wait.reason;
     if (t->hidden)
         return;
     for (uint32_t i = s->nready; i-- > 0;)
         if (s->ready[i] == t)
             return;
-    /* A thread of the program's own could be at work on the object, or have freed it. */
-    if (why && why->describe && s->plan.details && sni_os_thread_count() == 1 + SNI_SAN_THREADS)
-        why->describe(t->wait.object, more, sizeof more);
-    (void)snprintf(text, sizeof text, "  blocked: %s%s%s", why ? why->text : "", more[0] ? " " : "", more);
+    if (s->plan.details) { /* else nobody reads it */
+        sni_look_at(t->rt, t, &sight);
+        sni_sight_say(&sight, what, sizeof what);
+    } else {
+        const struct sni_reason *why = sni_load_rlx(&t->wait.reason);
+        (void)snprintf(what, sizeof what, "%s", why ? why->text : "");
+    }
+    (void)snprintf(text, sizeof text, "  blocked: %s", what);
     trace(s, t, text, NULL);
 }
 

@@ -341,6 +341,8 @@ static void finish(struct sni_worker *w, struct sni_task *t, int code, const cha
     sn_group *group = t->group;
 
     sni_ctx_leave(&t->wait);
+    if (sni_checks_on())
+        sni_check_end(w, t);
     if (sni_unlikely(t->home != NULL))
         w->own.npinned--;
     if (t->copy_size)

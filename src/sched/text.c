@@ -64,14 +64,11 @@ void sni_say_who(struct sni_text *t, const struct sni_sight *task)
 
 void sni_say_task(struct sni_text *t, const struct sni_sight *task)
 {
+    char what[256];
+
+    sni_sight_say(task, what, sizeof what);
     sni_say_who(t, task);
-    sni_say(t, ": %s", task->doing);
-    if (task->more[0])
-        sni_say(t, " %s", task->more);
-    if (task->holds && task->holder)
-        sni_say(t, " %s task %u%s", task->holds, task->holder, task->holder_ended ? ", which has ended" : "");
-    else if (task->holds)
-        sni_say(t, " %s a plain thread", task->holds);
+    sni_say(t, ": %s", what);
     if (task->waited >= SN_SEC(1))
         sni_say(t, ", for %.1f s", (double)task->waited / 1e9);
     if (task->worker >= 0)

@@ -1,6 +1,7 @@
 #include "sched/thread.h"
 
 #include "sched/alloc.h"
+#include "sched/checks.h"
 #include "sched/fork.h"
 #include "sched/park.h"
 
@@ -21,6 +22,7 @@ void sni_thread_exit(void *p)
 {
     struct thread *t = p;
 
+    sni_check_thread_end(&t->wait);
     sni_spin_lock(&pool.lock);
     t->next = pool.free;
     pool.free = t;

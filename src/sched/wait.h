@@ -18,6 +18,7 @@
 #include "base/list.h"
 #include "sennit/decl.h"
 
+struct sni_held;
 struct sni_rt;
 
 /* Why a wait is parked: static records, for reports. Their functions may be called while others work with the object, or
@@ -55,6 +56,7 @@ struct sni_wait {
     const struct sni_reason *reason; /* (a) written by the owner, taken back by the claimer: whoever finds it set before and
                                       * after a look at the object has seen one that was there */
     const void *object;  /* (a) the owner's */
+    struct sni_held *held; /* (o) locks, if checked: see checks.c */
     int64_t since;       /* (a) the owner's: when it parked, to some 10 ms */
     struct sni_ctx_node node;
 };

@@ -274,6 +274,7 @@ void sni_worker_run(struct sni_worker *w)
     sni_spin_lock(&rt->idle.lock); /* who has halted all others does not know of us */
     sni_spin_unlock(&rt->idle.lock);
     w->altstack = sni_os_altstack_set();
+    w->signal_mask = sni_os_signal_mask();
     sni_san_thread(w);
     while (!sni_load_acq(&rt->stopping)) { /* pairs with the release in end_main */
         struct sni_task *t = NULL;

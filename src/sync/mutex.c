@@ -184,11 +184,26 @@ static sni_inline struct sni_wait *enter_or_panic(const char *what, const sn_mut
     return self;
 }
 
+/* As lock_fast and lock_slow, telling the checks. */
+static __attribute__((noinline)) int lock_checked(sn_mutex *m, sn_ctx *ctx, struct sni_wait *self, const void *site)
+{
+    int r = 0;
+
+    sni_lock_wanted(self, m, "mutex");
+    if (!lock_fast(m, self))
+        r = lock_slow(m, ctx, self);
+    if (r == 0)
+        sni_lock_taken(self, m, "mutex", site, false);
+    return r;
+}
+
 void sn_mutex_lock(sn_mutex *m)
 {
     struct sni_wait *self = enter_or_panic("locks %mutex", m);
 
-    if (sni_unlikely(!lock_fast(m, self)))
+    if (sni_checks_on())
+        (void)lock_checked(m, sn_background(), self, __builtin_return_address(0));
+    else if (sni_unlikely(!lock_fast(m, self)))
         (void)lock_slow(m, sn_background(), self);
 }
 
@@ -202,12 +217,20 @@ int sn_mutex_lock_ctx(sn_ctx *ctx, sn_mutex *m)
     ctx = sni_ctx_resolve(ctx, self);
     if ((r = sni_ctx_check(ctx)) != 0)
         return r;
+    if (sni_checks_on())
+        return lock_checked(m, ctx, self, __builtin_return_address(0));
     return sni_likely(lock_fast(m, self)) ? 0 : lock_slow(m, ctx, self);
 }
 
 int sn_mutex_try_lock(sn_mutex *m)
 {
-    return lock_fast(m, enter_or_panic("tries to lock %mutex", m)) ? 0 : SN_EBUSY;
+    struct sni_wait *self = enter_or_panic("tries to lock %mutex", m);
+
+    if (!lock_fast(m, self))
+        return SN_EBUSY;
+    if (sni_checks_on())
+        sni_lock_taken(self, m, "mutex", __builtin_return_address(0), false);
+    return 0;
 }
 
 /* (BUSY) Gives the mutex to the first waiter that can be claimed; those whose context was faster leave the queue. Returns
@@ -257,7 +280,11 @@ static sni_inline void unlock(sn_mutex *m, struct sni_wait *self)
 
 void sn_mutex_unlock(sn_mutex *m)
 {
-    unlock(m, enter_or_panic("unlocks %mutex", m));
+    struct sni_wait *self = enter_or_panic("unlocks %mutex", m);
+
+    if (sni_checks_on())
+        sni_lock_released(self, m);
+    unlock(m, self);
     sni_point(NULL, NULL);
 }
 

@@ -124,11 +124,26 @@ static int lock_slow(struct rwmutex *m, sn_ctx *ctx, struct sni_wait *self)
     return r;
 }
 
+/* As lock_fast and lock_slow, telling the checks. */
+static __attribute__((noinline)) int lock_checked(struct rwmutex *m, sn_ctx *ctx, struct sni_wait *self, const void *site)
+{
+    int r = 0;
+
+    sni_lock_wanted(self, m, "rwmutex");
+    if (!lock_fast(m, self))
+        r = lock_slow(m, ctx, self);
+    if (r == 0)
+        sni_lock_taken(self, m, "rwmutex", site, false);
+    return r;
+}
+
 void sn_rwmutex_lock(sn_rwmutex *mutex)
 {
     struct sni_wait *self = sni_enter_or_panic("sn_rwmutex_lock", "locks %rwmutex", mutex);
 
-    if (sni_unlikely(!lock_fast(inside(mutex), self)))
+    if (sni_checks_on())
+        (void)lock_checked(inside(mutex), sn_background(), self, __builtin_return_address(0));
+    else if (sni_unlikely(!lock_fast(inside(mutex), self)))
         (void)lock_slow(inside(mutex), sn_background(), self);
 }
 
@@ -139,6 +154,8 @@ int sn_rwmutex_lock_ctx(sn_ctx *ctx, sn_rwmutex *mutex)
 
     if ((r = sni_begin(&ctx, &self, "locks %rwmutex", mutex)) != 0)
         return r;
+    if (sni_checks_on())
+        return lock_checked(inside(mutex), ctx, self, __builtin_return_address(0));
     return sni_likely(lock_fast(inside(mutex), self)) ? 0 : lock_slow(inside(mutex), ctx, self);
 }
 
@@ -152,6 +169,8 @@ int sn_rwmutex_try_lock(sn_rwmutex *mutex)
             return SN_EBUSY;
         sni_spin_pause(&tries); /* it is just becoming free */
     }
+    if (sni_checks_on())
+        sni_lock_taken(self, mutex, "rwmutex", __builtin_return_address(0), false);
     return 0;
 }
 
@@ -163,6 +182,8 @@ void sn_rwmutex_unlock(sn_rwmutex *mutex)
 
     sni_check((sni_load_rlx(&m->word) & WRITER) && sni_load_rlx(&m->writer) == self,
               "sn_rwmutex_unlock: this task or thread is not the writer");
+    if (sni_checks_on())
+        sni_lock_released(self, mutex);
     sni_store_rlx(&m->writer, (struct sni_wait *)NULL); /* while it is still ours */
     if (sni_unlikely(!sni_cas_acqrel(&m->word, &w, (uint64_t)0))) { /* release: pairs with the acquire in the fast paths */
         (void)sni_word_lock(&m->word);
@@ -202,10 +223,24 @@ static int rlock_slow(struct rwmutex *m, sn_ctx *ctx, struct sni_wait *self)
     return r;
 }
 
+static __attribute__((noinline)) int rlock_checked(struct rwmutex *m, sn_ctx *ctx, struct sni_wait *self, const void *site)
+{
+    int r = 0;
+
+    sni_lock_wanted(self, m, "rwmutex");
+    if (!rlock_fast(m))
+        r = rlock_slow(m, ctx, self);
+    if (r == 0)
+        sni_lock_taken(self, m, "rwmutex", site, false);
+    return r;
+}
+
 void sn_rwmutex_rlock(sn_rwmutex *mutex)
 {
     sni_point("locks %rwmutex for reading", mutex);
-    if (sni_unlikely(!rlock_fast(inside(mutex))))
+    if (sni_checks_on())
+        (void)rlock_checked(inside(mutex), sn_background(), sni_wait_or_panic("sn_rwmutex_rlock"), __builtin_return_address(0));
+    else if (sni_unlikely(!rlock_fast(inside(mutex))))
         (void)rlock_slow(inside(mutex), sn_background(), sni_wait_or_panic("sn_rwmutex_rlock"));
 }
 
@@ -216,6 +251,8 @@ int sn_rwmutex_rlock_ctx(sn_ctx *ctx, sn_rwmutex *mutex)
 
     if ((r = sni_begin(&ctx, &self, "locks %rwmutex for reading", mutex)) != 0)
         return r;
+    if (sni_checks_on())
+        return rlock_checked(inside(mutex), ctx, self, __builtin_return_address(0));
     return sni_likely(rlock_fast(inside(mutex))) ? 0 : rlock_slow(inside(mutex), ctx, self);
 }
 
@@ -229,6 +266,8 @@ int sn_rwmutex_try_rlock(sn_rwmutex *mutex)
             return SN_EBUSY;
         sni_spin_pause(&tries);
     }
+    if (sni_checks_on())
+        sni_lock_taken(sni_wait_or_panic("sn_rwmutex_try_rlock"), mutex, "rwmutex", __builtin_return_address(0), false);
     return 0;
 }
 
@@ -255,6 +294,8 @@ static sni_inline void runlock(struct rwmutex *m)
 void sn_rwmutex_runlock(sn_rwmutex *mutex)
 {
     sni_point("unlocks %rwmutex for reading", mutex);
+    if (sni_checks_on())
+        sni_lock_released(sni_wait_or_panic("sn_rwmutex_runlock"), mutex);
     runlock(inside(mutex));
     sni_point(NULL, NULL);
 }

@@ -43,3 +43,14 @@ uint64_t sni_os_signal_take(void)
 {
     return __atomic_exchange_n(&pending, 0, __ATOMIC_SEQ_CST);
 }
+
+uint64_t sni_os_signal_mask(void)
+{
+    uint64_t bits = 0;
+    sigset_t set;
+
+    if (pthread_sigmask(SIG_BLOCK, NULL, &set) == 0)
+        for (int signo = 1; signo <= 64; signo++)
+            bits |= (uint64_t)(sigismember(&set, signo) == 1) << (signo - 1);
+    return bits;
+}

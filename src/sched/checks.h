@@ -1,0 +1,33 @@
+/* Checks of what a program does with locks and stacks: on by option, always in debug builds. They report, and go on. */
+#ifndef SNI_SCHED_CHECKS_H
+#define SNI_SCHED_CHECKS_H
+
+#include "sched/rt.h"
+
+/* (a) Whether they are on: of the process, since plain threads without a runtime take locks, too. */
+extern uint32_t sni_checks __attribute__((visibility("hidden")));
+
+static inline bool sni_checks_on(void)
+{
+    return sni_unlikely(sni_load_rlx(&sni_checks) != 0);
+}
+
+/* A runtime with checks begins, or ends: what was noted is forgotten with the last. */
+void sni_checks_begin(void);
+void sni_checks_finish(void);
+
+/* A lock that the caller is about to wait for; has taken; has let go. `site` is where: an address in the caller's code.
+ * of_thread: it belongs to the thread, so that a task must not wait while it holds it. */
+void sni_lock_wanted(struct sni_wait *self, const void *lock, const char *kind);
+void sni_lock_taken(struct sni_wait *self, const void *lock, const char *kind, const void *site, bool of_thread);
+void sni_lock_released(struct sni_wait *self, const void *lock);
+
+/* Locks in this memory are gone; what is locked there from now on is another. */
+void sni_locks_forget(const void *memory, size_t size);
+
+/* The task is about to wait; it has ended; the plain thread has ended. */
+void sni_check_park(struct sni_worker *w, const struct sni_task *task, const struct sni_reason *reason);
+void sni_check_end(struct sni_worker *w, struct sni_task *task);
+void sni_check_thread_end(struct sni_wait *self);
+
+#endif
