@@ -10,6 +10,8 @@
 #include "os/os.h"
 #include "sn_test.h"
 
+#include <signal.h>
+
 static inline void model_seeds(const char *name, void (*body)(void *arg), void *arg)
 {
     const char *one = getenv("MODEL_SEED"), *many = getenv("MODEL_SEEDS");
@@ -25,7 +27,10 @@ static inline void model_seeds(const char *name, void (*body)(void *arg), void *
             if (!one)
                 _exit(0);
         } else if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0) {
-            abort(); /* it has said why */
+            if (pid > 0 && WIFSIGNALED(status) && WTERMSIG(status) != SIGABRT) /* else it has said why */
+                fprintf(stderr, "model: %s: killed by signal %d; replay with MODEL_SEED=%llu\n", name, WTERMSIG(status),
+                        (unsigned long long)seed);
+            abort();
         }
     }
 }

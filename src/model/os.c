@@ -211,6 +211,7 @@ void sni_os_free(void *p, size_t size)
         free(p);
         return;
     }
+    sni_model_plain((uintptr_t)p, size, true, __builtin_return_address(0)); /* what was done with it before must be over */
     sni_model_freed((uintptr_t)p, size);
     freed.blocks[freed.n++] = p;
 }

@@ -45,7 +45,7 @@ MODEL(spawn_and_wait)
 /* --- channels: values come once, in order, whoever closes and frees --- */
 
 struct stream {
-    int_chan c;
+    int_chan c, d;
     int sum;   /* (a) */
     int *data; /* what is sent about is written plainly */
 };
@@ -406,6 +406,191 @@ MODEL(started_from_threads)
     model_join(t);
     CHECK_EQ(sn_stop(), 0);
     CHECK_EQ(n, 4);
+}
+
+/* --- waits one after the other, each in the frame of the last, which its waker may not have left yet --- */
+
+static int receives_thrice(sn_ctx *ctx, void *arg)
+{
+    struct stream *s = arg;
+    for (int i = 0; i < 3; i++) {
+        int v = 0;
+        CHECK_EQ(sn_chan_recv(ctx, s->c, &v), 0);
+        CHECK_EQ(v, 1);
+    }
+    return 0;
+}
+
+static int selects_thrice(sn_ctx *ctx, void *arg)
+{
+    struct stream *s = arg;
+    for (int i = 0; i < 3; i++) {
+        int v = 0, w = 0;
+        sn_case cases[] = { sn_on_recv(s->c, &v), sn_on_recv(s->d, &w) };
+        int k = sn_select(ctx, cases, 2);
+        CHECK(k == 0 || k == 1);
+        CHECK_EQ(v + w, 1);
+    }
+    return 0;
+}
+
+static int sends_thrice(sn_ctx *ctx, void *arg)
+{
+    struct stream *s = arg;
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ(sn_chan_send(ctx, s->d.sni_raw && sni_model_choose(2) ? s->d : s->c, &(int){ 1 }), 0);
+        for (int k = sni_model_choose(4); k > 0; k--)
+            sn_yield(); /* so that it waits once more */
+    }
+    return 0;
+}
+
+static int waits_in_a_row(sn_ctx *ctx, void *arg)
+{
+    struct stream s = { .sum = 0 };
+    sn_group g;
+    CHECK_EQ(sn_chan_make(&s.c, 0), 0);
+    if (arg)
+        CHECK_EQ(sn_chan_make(&s.d, 0), 0);
+    sn_group_init(&g, ctx); /* with a context that can end, so that waits are armed */
+    CHECK_EQ(sn_group_go(&g, arg ? selects_thrice : receives_thrice, &s), 0);
+    CHECK_EQ(sn_group_go(&g, sends_thrice, &s), 0);
+    CHECK_EQ(sn_group_wait(&g), 0);
+    sn_chan_free(s.c);
+    if (arg)
+        sn_chan_free(s.d);
+    return 0;
+}
+
+MODEL(waits_in_a_row)
+{
+    (void)arg;
+    run(waits_in_a_row, 2, -1);
+}
+
+MODEL(selects_in_a_row)
+{
+    (void)arg;
+    CHECK_EQ(sn_run(waits_in_a_row, "", &(sn_run_opts){ .workers = 2, .spares = -1, .deadlock = SN_DEADLOCK_NEVER }), 0);
+}
+
+/* --- timers whose memory goes as soon as they are out of the heap --- */
+
+static int deadlines_come_and_go(sn_ctx *ctx, void *arg)
+{
+    for (int i = 0; i < 3; i++) {
+        sn_ctx *soon;
+        CHECK_EQ(sn_ctx_with_timeout(&soon, ctx, SN_US(1)), 0);
+        if (sni_model_choose(2))
+            sn_yield();
+        sn_ctx_free(soon);
+        CHECK_EQ(sn_sleep(ctx, SN_US(1)), 0);
+    }
+    return counts(ctx, arg);
+}
+
+static int has_deadlines(sn_ctx *ctx, void *arg)
+{
+    int n = 0;
+    sn_group g;
+    (void)arg;
+    sn_group_init(&g, ctx);
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ(sn_group_go(&g, deadlines_come_and_go, &n), 0);
+    CHECK_EQ(sn_group_wait(&g), 0);
+    CHECK_EQ(n, 2);
+    return 0;
+}
+
+MODEL(deadlines_freed_when_they_come)
+{
+    (void)arg;
+    run(has_deadlines, 2, -1);
+}
+
+/* Sleeps that end by their time and by their context at the same moment, in the same frame. */
+struct naps {
+    sn_ctx *ctx[3];
+};
+
+static int naps(sn_ctx *ctx, void *arg)
+{
+    struct naps *n = arg;
+    (void)ctx;
+    for (int i = 0; i < 3; i++) {
+        int r = sn_sleep(n->ctx[i], SN_US(1));
+        CHECK(r == 0 || r == SN_ECANCELED);
+    }
+    return 0;
+}
+
+static int wakes_from_naps(sn_ctx *ctx, void *arg)
+{
+    struct naps *n = arg;
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ(sn_sleep(ctx, SN_US(1)), 0);
+        sn_ctx_cancel(n->ctx[i]);
+    }
+    return 0;
+}
+
+static int has_naps(sn_ctx *ctx, void *arg)
+{
+    struct naps n;
+    sn_group g;
+    (void)arg;
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(sn_ctx_with_cancel(&n.ctx[i], ctx), 0);
+    sn_group_init(&g, ctx);
+    CHECK_EQ(sn_group_go(&g, naps, &n), 0);
+    CHECK_EQ(sn_group_go(&g, wakes_from_naps, &n), 0);
+    CHECK_EQ(sn_group_wait(&g), 0);
+    for (int i = 0; i < 3; i++)
+        sn_ctx_free(n.ctx[i]);
+    return 0;
+}
+
+MODEL(sleeps_end_in_two_ways)
+{
+    (void)arg;
+    run(has_naps, 2, -1);
+}
+
+/* --- a group whose owner's context ends with its last task --- */
+
+static int cancels_it(sn_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    sn_ctx_cancel(arg);
+    return 0;
+}
+
+static int waits_while_it_ends(sn_ctx *ctx, void *arg)
+{
+    sn_group *g = sni_os_alloc(sizeof *g), other;
+    sn_ctx *ending;
+    int n = 0, r;
+    (void)arg;
+    CHECK_EQ(sn_ctx_with_cancel(&ending, ctx), 0);
+    sn_group_init(&other, ctx);
+    CHECK_EQ(sn_group_go(&other, cancels_it, ending), 0);
+    sn_group_init(g, ctx);
+    CHECK_EQ(sn_group_go(g, counts, &n), 0);
+    r = sn_group_wait_ctx(ending, g);
+    CHECK(r == 0 || r == SN_ECANCELED);
+    if (r != 0)
+        CHECK_EQ(sn_group_wait(g), 0);
+    CHECK_EQ(n, 1);
+    sni_os_free(g, sizeof *g);
+    CHECK_EQ(sn_group_wait(&other), 0);
+    sn_ctx_free(ending);
+    return 0;
+}
+
+MODEL(group_wait_against_its_context)
+{
+    (void)arg;
+    run(waits_while_it_ends, 2, -1);
 }
 
 /* --- a deadlock is noticed, however long the thread that brought the task was about to leave --- */

@@ -18,6 +18,36 @@ static sn_ctx *new_ctx(void)
     return ctx;
 }
 
+/* --- a wait that nothing but its context ends --- */
+
+struct forgotten {
+    sn_rawchan *c;
+    sn_ctx *ctx;
+};
+
+static void *waits_for_the_context(void *arg)
+{
+    struct forgotten *f = arg;
+    for (int i = 0; i < 2; i++) { /* the second time its record is in the context's list already */
+        int v;
+        CHECK_EQ(sn_rawchan_recv(f->ctx, f->c, &v), SN_ECANCELED);
+    }
+    return NULL;
+}
+
+MODEL(cancel_alone)
+{
+    struct forgotten f = { .ctx = new_ctx() };
+    (void)arg;
+    CHECK_EQ(sn_rawchan_make(&f.c, sizeof(int), 0), 0);
+    struct sni_os_thread a = model_thread(waits_for_the_context, &f), b = model_thread(waits_for_the_context, &f);
+    sn_ctx_cancel(f.ctx);
+    model_join(a);
+    model_join(b);
+    sn_rawchan_free(f.c);
+    sn_ctx_free(f.ctx);
+}
+
 /* --- mutex --- */
 
 struct locked {
@@ -294,6 +324,59 @@ static void *waits(void *arg)
     return NULL;
 }
 
+/* One gives up while the round ends; who finds it ended, or comes last, frees it. */
+struct dying {
+    sn_waitgroup wg;
+    sn_ctx *ctx;
+    int left; /* (a) */
+};
+
+static void leave_dying(struct dying *d)
+{
+    if (__atomic_sub_fetch(&d->left, 1, __ATOMIC_ACQ_REL) == 0)
+        sni_os_free(d, sizeof *d);
+}
+
+static void *gives_up_and_leaves(void *arg)
+{
+    struct dying *d = arg;
+    int r = sn_waitgroup_wait_ctx(d->ctx, &d->wg);
+    CHECK(r == 0 || r == SN_ECANCELED);
+    leave_dying(d);
+    return NULL;
+}
+
+static void *waits_and_leaves(void *arg)
+{
+    struct dying *d = arg;
+    sn_waitgroup_wait(&d->wg);
+    leave_dying(d);
+    return NULL;
+}
+
+static void *ends_the_round(void *arg)
+{
+    sn_waitgroup_done(&((struct dying *)arg)->wg); /* the last that it may touch */
+    return NULL;
+}
+
+MODEL(waitgroup_freed_after_one_gave_up)
+{
+    struct dying *d = sni_os_alloc(sizeof *d);
+    sn_ctx *ctx = new_ctx();
+    (void)arg;
+    d->ctx = ctx;
+    d->left = 2;
+    sn_waitgroup_add(&d->wg, 1);
+    struct sni_os_thread a = model_thread(gives_up_and_leaves, d), b = model_thread(ends_the_round, d);
+    struct sni_os_thread c = model_thread(waits_and_leaves, d);
+    sn_ctx_cancel(ctx);
+    model_join(a);
+    model_join(b);
+    model_join(c);
+    sn_ctx_free(ctx);
+}
+
 /* Several wait, one gives up, and the last two parts are done meanwhile; then another round. */
 MODEL(waitgroup_given_up)
 {
@@ -462,6 +545,29 @@ MODEL(semaphore_given_up)
     CHECK(s.n >= 2 && s.n <= 4);
     CHECK_EQ(sn_sem_available(&s.sem), 1);
     CHECK_EQ(s.sem.sni_[0] & 3, 0);
+    sn_ctx_free(s.ctx);
+}
+
+/* The first of those who wait wants more than there is, and gives up: the next one is served, though nobody releases anything. */
+static void *takes_two_if_let(void *arg)
+{
+    struct slots *s = arg;
+    int r = sn_sem_acquire(s->ctx, &s->sem, 2);
+    CHECK_EQ(r, SN_ECANCELED);
+    return NULL;
+}
+
+MODEL(semaphore_head_gives_up)
+{
+    struct slots s = { .sem = SN_SEM_INIT(2), .ctx = new_ctx() };
+    (void)arg;
+    CHECK_EQ(sn_sem_acquire(NULL, &s.sem, 1), 0);
+    struct sni_os_thread a = model_thread(takes_two_if_let, &s), b = model_thread(counts_under_one, &s);
+    sn_ctx_cancel(s.ctx);
+    model_join(a);
+    model_join(b);
+    CHECK_EQ(s.n, 1);
+    CHECK_EQ(sn_sem_available(&s.sem), 1);
     sn_ctx_free(s.ctx);
 }
 
