@@ -7,7 +7,7 @@ CMAKE   ?= cmake
 JOBS    ?= $(shell nproc)
 SN_SLOW ?= 1
 
-.PHONY: all run test stress asan tsan debug portable aarch64 model mutations valgrind full install lint bench help clean deps clang-deps
+.PHONY: all run test stress asan tsan debug portable aarch64 model mutations faults faults-part valgrind full install lint bench help clean deps clang-deps
 
 all: $(BUILD)/build.ninja ## build the library, the command, tests, examples and benchmarks
 	@$(CMAKE) --build $(BUILD) --parallel $(JOBS)
@@ -57,6 +57,14 @@ mutations: ## one change after the other that the model's tests must notice
 	@scripts/install-deps cmake ninja-build gcc g++ patch
 	@scripts/mutations build/mutations
 
+FAULTS_FLAGS = -DSN_FAULTS=ON -DSN_DEBUG=ON
+faults: clang-deps ## every test again and again, each time with another call to the system made to fail; hours
+	@SN_FAULT_RUNS=300 SN_STRESS_MS=20 SN_SLOW=1000 $(MAKE) test BUILD=build/faults-asan \
+	    FLAGS="-DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ $(FAULTS_FLAGS) -DSN_SANITIZE=address,undefined"
+
+faults-part: ## the same for some of the calls; minutes
+	@SN_FAULT_RUNS=1 SN_FAULT_STEP=1 SN_FAULT_SECONDS=4 SN_STRESS_MS=20 SN_SLOW=15 $(MAKE) test BUILD=build/faults FLAGS="$(FAULTS_FLAGS)"
+
 valgrind: ## the contract tests under Valgrind; some minutes
 	@scripts/install-deps valgrind
 	@$(MAKE) all BUILD=build/valgrind
@@ -65,6 +73,7 @@ valgrind: ## the contract tests under Valgrind; some minutes
 full: ## everything that continuous integration runs, and what does not fit there
 	@.ci/run
 	@MODEL_SEEDS=5000 SN_SLOW=20 $(MAKE) model
+	@$(MAKE) faults
 	@$(MAKE) valgrind
 
 PREFIX  ?= /usr/local
@@ -80,7 +89,7 @@ bench: all ## every benchmark, one line of JSON each
 	@for b in $(BUILD)/bench/*_bench; do $$b; done
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 clean: ## remove everything that was built
 	@rm -rf build

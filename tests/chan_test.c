@@ -376,8 +376,10 @@ TEST(between_threads_without_a_runtime)
         int v, n = 0;
         CHECK_EQ(sn_chan_make(&c, caps[k]), 0);
         CHECK(pthread_create(&t, NULL, thread_send, &c) == 0);
-        while (sn_chan_recv(NULL, c, &v) == 0)
+        int r;
+        while ((r = sn_chan_recv(NULL, c, &v)) == 0)
             CHECK_EQ(v, n++);
+        CHECK_EQ(r, SN_ECLOSED);
         CHECK_EQ(n, 2000);
         pthread_join(t, NULL);
         sn_chan_free(c);
@@ -916,7 +918,7 @@ static int frugal(sn_ctx *ctx, void *arg)
     rounds(&f, ctx, 10);
     size_t before = mallinfo2().uordblks;
     rounds(&f, ctx, 5000);
-    CHECK_EQ(mallinfo2().uordblks, before);
+    CHECK_UNLESS_INJECTED(mallinfo2().uordblks == before);
     sn_chan_close(f.ping);
     CHECK_EQ(sn_group_wait(&g), 0);
     sn_chan_free(f.ping);

@@ -84,7 +84,7 @@ TEST(blocking_descriptors_and_bad_ones)
 static int wait_closed(sn_ctx *ctx, void *arg)
 {
     int r = sn_fd_wait(ctx, *(int *)arg, SN_FD_READ);
-    CHECK(r == SN_ECANCELED || r == SN_EBADF); /* who comes after the close finds nothing */
+    CHECK_RESULT(r, r == SN_ECANCELED || r == SN_EBADF); /* who comes after the close finds nothing */
     return 0;
 }
 
@@ -227,14 +227,14 @@ static int full(sn_ctx *ctx, void *arg)
     sn_ctx *late;
     sn_group g;
 
-    CHECK(make(fds) == 0);
+    CHECK_EQ(make(fds), 0);
     for (;;) {
         CHECK_EQ(sn_ctx_with_timeout(&late, ctx, SN_MS(1)), 0);
         int64_t n = sn_fd_write(late, fds[1], block, 1000);
         sn_ctx_free(late);
         if (n == SN_ETIMEDOUT && room > 0) /* it may be over before the first write begins */
             break;
-        CHECK(n == 1000 || n == SN_ETIMEDOUT);
+        CHECK_RESULT(n, n == 1000 || n == SN_ETIMEDOUT);
         CHECK((room += n > 0 ? 1000 : 0) < 10000000);
     }
     CHECK_EQ(sn_fd_write(ctx, fds[1], block, 0), 0); /* all of nothing */
@@ -535,7 +535,7 @@ static int reads_till_closed(sn_ctx *ctx, void *arg)
         late = __atomic_load_n(&c->closed, __ATOMIC_ACQUIRE);
         r = sn_fd_read(ctx, c->fds[0], &b, 1);
     } while (r == 1);
-    CHECK(r == SN_ECANCELED || r == SN_EBADF || (r == 0 && late));
+    CHECK_RESULT(r, r == SN_ECANCELED || r == SN_EBADF || (r == 0 && late));
     return 0;
 }
 
@@ -550,7 +550,7 @@ static int writes_till_broken(sn_ctx *ctx, void *arg)
 static int close_races(sn_ctx *ctx, void *arg)
 {
     uint64_t rng = test_seed();
-    int64_t until = sn_now() + SN_MS(300);
+    int64_t until = sn_now() + SN_MS(test_stress_ms()) / 3;
     (void)arg;
     do {
         struct closing c = { .closed = false };

@@ -197,7 +197,7 @@ static int empty(sn_ctx *ctx, void *arg)
     sn_group g;
     (void)arg;
     sn_ctx *gc = sn_group_init(&g, ctx);
-    CHECK(gc != NULL && gc == sn_group_ctx(&g));
+    CHECK_RESULT(SN_ENOMEM, gc != NULL && gc == sn_group_ctx(&g));
     CHECK_EQ(sn_ctx_err(gc), 0);
     CHECK_EQ(sn_group_wait(&g), 0);
     sn_group_init(&g, ctx);
@@ -263,6 +263,7 @@ static int under_the_dead(sn_ctx *ctx, void *arg)
     CHECK_EQ(sn_ctx_with_cancel(&dead, ctx), 0);
     sn_ctx_cancel_cause(dead, SN_EUSER - 8);
     sn_ctx *gc = sn_group_init(&g, dead);
+    CHECK_RESULT(SN_ENOMEM, gc != NULL);
     CHECK_EQ(sn_ctx_err(gc), SN_ECANCELED);
     CHECK_EQ(sn_ctx_cause(gc), SN_EUSER - 8);
     CHECK_EQ(sn_group_go(&g, sees_the_end, &n), 0);

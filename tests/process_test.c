@@ -57,7 +57,10 @@ static int processes(sn_ctx *ctx, void *arg)
     const char *echo[] = { "echo", "hello there", NULL };
     CHECK_EQ(sn_process_start(&p, echo, &(sn_process_opts){ .out = fds[1] + 1 }), 0);
     CHECK_EQ(sn_fd_close(fds[1]), 0);
-    CHECK_EQ(sn_fd_read(ctx, fds[0], buf, sizeof buf), 12);
+    int64_t have = sn_fd_read(ctx, fds[0], buf, sizeof buf);
+    if (have == 1) /* made short */
+        have += sn_fd_read(ctx, fds[0], buf + 1, sizeof buf - 1);
+    CHECK_EQ(have, 12);
     CHECK(memcmp(buf, "hello there\n", 12) == 0);
     CHECK_EQ(sn_fd_read(ctx, fds[0], buf, sizeof buf), 0);
     CHECK_EQ(sn_fd_close(fds[0]), 0);
@@ -214,7 +217,7 @@ static int descriptors(sn_ctx *ctx, void *arg)
     CHECK_EQ(s.code, 3);
     CHECK(strcmp(out, "from us") == 0);
     CHECK_EQ(sn_fd_close(err[1]), 0);
-    CHECK_EQ(sn_fd_read(ctx, err[0], more, sizeof more), 10);
+    CHECK_UNLESS_INJECTED(sn_fd_read(ctx, err[0], more, sizeof more) == 10);
     CHECK(memcmp(more, "complaint\n", 10) == 0);
     CHECK_EQ(sn_fd_read(ctx, err[0], more, sizeof more), 0); /* nobody else has it */
     CHECK_EQ(sn_fd_close(err[0]), 0);

@@ -530,7 +530,7 @@ static void *selects_and_sends(void *arg)
     for (int i = 0; i < 1000;) {
         sn_case cases[] = { sn_on_send(c[0], &i), sn_on_send(c[1], &i) };
         int k = sn_select(NULL, cases, 2);
-        CHECK(k == 0 || k == 1);
+        CHECK_RESULT(k, k == 0 || k == 1);
         i++;
     }
     sn_chan_close(c[0]);
@@ -548,7 +548,7 @@ TEST(between_threads_without_a_runtime)
     for (;;) {
         sn_case cases[] = { sn_on_recv(c[0], &v), sn_on_recv(c[1], &v) };
         int k = sn_select_priority(NULL, cases, 2);
-        CHECK(k == 0 || k == 1);
+        CHECK_RESULT(k, k == 0 || k == 1);
         if (cases[k].err == SN_ECLOSED)
             break;
         n++;

@@ -65,6 +65,37 @@ static inline uint64_t test_random(uint64_t *state)
     return *state;
 }
 
+/* In the build in which calls to the system can be made to fail: a test that got such an error ends here. */
+#ifdef SN_FAULTS
+#include "os/fault.h"
+
+enum { TEST_INJECTED = 78 };
+
+/* Whether a result is what an injected failure gives: its own error, or one that says what could not be done for it. */
+static inline void test_end_if_injected(int64_t got)
+{
+    if (sni_fault_was_met() && (got == -sni_fault_error() || got == SN_ENOMEM || got == TEST_INJECTED)) { /* the last: of a child */
+        fprintf(stderr, "injected\n");
+        _exit(TEST_INJECTED);
+    }
+}
+
+static inline bool test_is_injected(void)
+{
+    return sni_fault_was_met();
+}
+#else
+static inline void test_end_if_injected(int64_t got)
+{
+    (void)got;
+}
+
+static inline bool test_is_injected(void)
+{
+    return false;
+}
+#endif
+
 __attribute__((noreturn)) static inline void test_failed(void)
 {
     fprintf(stderr, "replay with SN_SEED=%" PRIu64 "\n", test_seed());
@@ -114,15 +145,44 @@ static inline bool test_threads_are_counted(void)
         }                                                                       \
     } while (0)
 
+/* A check of a result of the library's, among several good ones. */
+#define CHECK_RESULT(r, cond)                                                   \
+    do {                                                                        \
+        bool holds_ = (cond);                                                   \
+        if (!holds_)                                                            \
+            test_end_if_injected(r);                                            \
+        if (!holds_) {                                                          \
+            fprintf(stderr, "%s:%d: failed: %s\n", __FILE__, __LINE__, #cond);  \
+            test_failed();                                                       \
+        }                                                                       \
+    } while (0)
+
+/* A check of what a report says or a child did, which an injected failure may have changed. */
+#define CHECK_UNLESS_INJECTED(cond) CHECK_RESULT(SN_ENOMEM, (cond))
+
 #define CHECK_EQ(got, want)                                                                    \
     do {                                                                                       \
         int64_t got_ = (int64_t)(got), want_ = (int64_t)(want);                                \
         if (got_ != want_) {                                                                   \
+            test_end_if_injected(got_);                                                        \
             fprintf(stderr, "%s:%d: %s is %" PRId64 " (%s), not %" PRId64 "\n", __FILE__,      \
                     __LINE__, #got, got_, got_ < 0 ? sn_error_string((int)got_) : "", want_);  \
             test_failed();                                                                      \
         }                                                                                      \
     } while (0)
+
+/* For programs in which failures are part of what is tested. */
+#ifdef SN_FAULTS
+#define TEST_WITHOUT_FAULTS(why)                                                                             \
+    __attribute__((constructor)) static void without_faults(void)                                            \
+    {                                                                                                        \
+        if (getenv("SN_FAULT_RUNS"))                                                                         \
+            test_skip(why);                                                                                  \
+    }                                                                                                        \
+    struct test
+#else
+#define TEST_WITHOUT_FAULTS(why) struct test
+#endif
 
 /* For programs that ask for more memory than there is: sanitizers would rather die than let calloc fail. */
 #define TEST_MEMORY_MAY_FAIL                                                    \
@@ -229,13 +289,23 @@ static inline void check_dies(void (*fn)(void), const char *text)
     (void)close(fds[0]);
     CHECK(waitpid(pid, &status, 0) == pid);
     if ((WIFEXITED(status) && WEXITSTATUS(status) == 0) || !strstr(out, text)) {
+        if (test_is_injected())
+            _exit(78); /* it died of that, or did not come as far */
         fprintf(stderr, "expected to die with \"%s\"; status %d, printed:\n%s\n", text, status, out);
         abort();
     }
 }
 
+#ifdef SN_FAULTS
+#include "fault_test.h"
+#endif
+
 int main(int argc, char **argv)
 {
+#ifdef SN_FAULTS
+    if (argc == 2 && getenv("SN_FAULT_RUNS"))
+        return fault_runs(argv[1]);
+#endif
     for (struct test *t = tests; t; t = t->next)
         if (argc < 2 || strcmp(argv[1], t->name) == 0) {
             t->fn();

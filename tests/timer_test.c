@@ -335,7 +335,10 @@ static int sets_and_cancels(sn_ctx *ctx, void *arg)
     for (int i = 0; i < 400; i++) {
         switch (test_random(&r->seed) % 6) {
         case 0:
-            CHECK(sn_timer_after(r->t, (int64_t)(test_random(&r->seed) % 20000)) >= 0);
+            {
+            int was = sn_timer_after(r->t, (int64_t)(test_random(&r->seed) % 20000));
+            CHECK_RESULT(was, was >= 0);
+        }
             break;
         case 1:
             CHECK(sn_timer_every(r->t, 1000 + (int64_t)(test_random(&r->seed) % 20000)) >= 0);

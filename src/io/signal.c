@@ -7,6 +7,7 @@
 #include "sennit/error.h"
 #include "sennit/fd.h"
 #include "sennit/task.h"
+#include "sennit/time.h"
 
 #include <signal.h>
 
@@ -98,8 +99,11 @@ static int send_signals(sn_ctx *ctx, void *arg)
     int bell = (int)(intptr_t)arg;
     uint64_t count;
 
-    while (sn_fd_read(ctx, bell, &count, sizeof count) > 0)
+    while (sn_ctx_err(ctx) == 0) {
+        if (sn_fd_read(ctx, bell, &count, sizeof count) < 0)
+            (void)sn_sleep(ctx, SN_MS(10)); /* no memory, perhaps: signals are late then, but not lost */
         deliver(sni_os_signal_take());
+    }
     stop_sender(bell); /* the runtime ends */
     return 0;
 }

@@ -201,6 +201,8 @@ static void tell(struct suspects *s)
     struct sni_hang h = { 0 };
     bool news = false;
 
+    if (!(h.tasks = sni_alloc(s->n * sizeof *h.tasks)))
+        return; /* the next look will find them again */
     for (size_t i = 0; i < s->n; i++) {
         struct suspect *one = &s->all[i];
         if (!one->stuck)
@@ -209,8 +211,6 @@ static void tell(struct suspects *s)
         one->task->told = one->seq;
         mark_cycle(s, one);
     }
-    if (!news || !(h.tasks = sni_alloc(s->n * sizeof *h.tasks)))
-        return;
     for (int pass = 0; pass < 2; pass++) /* the circles first, each in its order */
         for (size_t i = 0; i < s->n; i++)
             for (struct suspect *one = &s->all[i]; one->stuck && one->in_cycle == (pass == 0);) {
@@ -222,7 +222,8 @@ static void tell(struct suspects *s)
                     break;
                 one = &s->all[one->next];
             }
-    sni_report_hang(s->rt, &h);
+    if (news)
+        sni_report_hang(s->rt, &h);
     sni_free(h.tasks, s->n * sizeof *h.tasks);
 }
 

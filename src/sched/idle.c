@@ -451,6 +451,8 @@ static int64_t when_dead(struct sni_rt *rt, uint64_t epoch)
 {
     if (sni_load_seq(&rt->visitors) != 0)
         return sn_now() + SN_MS(1);
+    if (sni_stack_last_chance(rt))
+        return sn_now(); /* look at once; whoever was woken for it does, too */
     return sni_report_deadlock(rt, epoch) ? sn_now() + SN_SEC(1) : INT64_MAX;
 }
 

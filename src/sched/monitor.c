@@ -40,7 +40,7 @@ struct monitor {
     int hogs_wait;           /* looks in a row at which hogs waited and none was taken */
     int64_t hang_at;         /* when to look for hangs; INT64_MAX: nobody has run since the last look */
     int quiet;               /* looks in a row without anybody awake */
-    int refused;             /* looks until a spare may be tried again */
+    int refused;             /* looks until a spare may be tried again that the system has refused */
 };
 
 void sni_monitor_ring(struct sni_rt *rt)
@@ -153,7 +153,7 @@ static bool may_start(struct monitor *m, int64_t now)
 
     if (sni_started(rt) == rt->capacity && (rt->capacity == rt->nworkers || rt->workers[rt->capacity - 1].has_thread))
         return false;
-    if (m->refused > 0 && --m->refused > 0)
+    if (m->refused > 0)
         return false;
     int computing = (int)sni_load_seq(&rt->hogs.running), rounds = computing > 0 ? (computing - 1) / rt->nworkers : 0;
     int64_t patience = (int64_t)LOOK_NS << (rounds < PATIENCE_MAX ? rounds : PATIENCE_MAX);
@@ -201,6 +201,9 @@ static void look(struct monitor *m)
     mark(rt, still, look_at_all(m, now, still, &behind));
     tell_of_hogs(m, now);
     look_at_hogs(m);
+    m->refused -= m->refused > 0;
+    if (sni_load_rlx(&rt->stacks.waiting) != 0)
+        sni_stack_serve_one(rt); /* there may be memory again */
     bool late = is_late(m, now);
     if (!behind && !late && !is_unattended(rt))
         return;
@@ -236,7 +239,8 @@ static bool goes_on(struct monitor *m)
 
     sni_spin_lock(&rt->idle.lock);
     m->quiet = rt->idle.awake == 0 ? m->quiet + 1 : 0;
-    on = m->quiet < QUIET_LOOKS || is_unattended(rt) || sni_load_rlx(&rt->hogs.n) != 0;
+    on = m->quiet < QUIET_LOOKS || m->refused > 0 || is_unattended(rt) || sni_load_rlx(&rt->hogs.n) != 0 ||
+         sni_load_rlx(&rt->stacks.waiting) != 0;
     rt->monitor.asleep = !on;
     sni_spin_unlock(&rt->idle.lock);
     return on;

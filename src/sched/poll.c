@@ -70,7 +70,8 @@ static struct sni_poll_fd *entry_of(struct sni_poll *p, int fd)
     return e;
 }
 
-/* (lock) Asks the kernel for what the waiters want, once. */
+/* (lock) Asks the kernel for what the waiters want, once. An error: what it was asked for before, if anything, is in `armed` still;
+ * see refuse_unarmed. */
 static int arm(struct sni_poll *p, int fd, struct sni_poll_fd *e)
 {
     unsigned want = 0;
@@ -88,18 +89,44 @@ static int arm(struct sni_poll *p, int fd, struct sni_poll_fd *e)
     }
     if (e->known && (want & ~e->armed) == 0)
         return 0;
-    e->gen = ++p->gen;
-    uint64_t data = (uint64_t)e->gen << 32 | (uint32_t)fd;
+    uint64_t data = (uint64_t)++p->gen << 32 | (uint32_t)fd;
     if (e->known)
         r = sni_os_poller_change(&p->os, fd, want, data);
+    if (e->known && r < 0 && r != SN_ENOENT)
+        return r;
     if (!e->known || r == SN_ENOENT) {
         r = sni_os_poller_add(&p->os, fd, want, data);
         if (r == SN_EEXIST)
             r = sni_os_poller_change(&p->os, fd, want, data);
     }
+    e->gen = p->gen;
     e->known = r == 0;
     e->armed = r == 0 ? want : 0;
     return r;
+}
+
+/* (lock) Claims the waiters of one descriptor that `events` satisfies. */
+static void claim_waiters(struct sni_poll_fd *e, unsigned events, int result, struct sni_wakes *wakes)
+{
+    struct sni_link *next;
+
+    for (struct sni_link *l = e->waiters.next; l != &e->waiters; l = next) {
+        struct waiter *w = sni_container(l, struct waiter, link);
+        next = l->next;
+        if ((w->events & events) == 0)
+            continue;
+        struct sni_wait *wait = w->wait;
+        int r = result < 0 ? result : (int)(w->events & events);
+        sni_list_remove(l);
+        if (sni_claim(wait, w->seq, r))
+            sni_wakes_add(wakes, wait);
+    }
+}
+
+/* (lock) Those of whom the kernel does not know would wait for ever. */
+static void refuse_unarmed(struct sni_poll_fd *e, int error, struct sni_wakes *wakes)
+{
+    claim_waiters(e, 3 & ~e->armed, error, wakes);
 }
 
 static void commit_poll(void *p)
@@ -175,8 +202,12 @@ int sni_poll_wait(struct sni_rt *rt, sn_ctx *ctx, int fd, unsigned events, uint6
     }
     sni_list_append(&e->waiters, &me.link);
     if ((r = arm(p, fd, e)) < 0) {
+        struct sni_wakes wakes;
+        sni_wakes_init(&wakes);
         sni_list_remove(&me.link);
+        refuse_unarmed(e, r, &wakes);
         sni_spin_unlock(&p->lock);
+        sni_wakes_ready(&wakes);
         return r == SN_EPERM ? (int)events : r; /* a regular file: always ready */
     }
     (void)sni_add_seq(&p->waiting, 1u); /* Dekker with go_to_sleep */
@@ -196,24 +227,6 @@ int sni_poll_wait(struct sni_rt *rt, sn_ctx *ctx, int fd, unsigned events, uint6
         sni_spin_unlock(&p->lock);
     }
     return r;
-}
-
-/* (lock) Claims the waiters of one descriptor that `events` satisfies. */
-static void claim_waiters(struct sni_poll_fd *e, unsigned events, int result, struct sni_wakes *wakes)
-{
-    struct sni_link *next;
-
-    for (struct sni_link *l = e->waiters.next; l != &e->waiters; l = next) {
-        struct waiter *w = sni_container(l, struct waiter, link);
-        next = l->next;
-        if ((w->events & events) == 0)
-            continue;
-        struct sni_wait *wait = w->wait;
-        int r = result < 0 ? result : (int)(w->events & events);
-        sni_list_remove(l);
-        if (sni_claim(wait, w->seq, r))
-            sni_wakes_add(wakes, wait);
-    }
 }
 
 /* In three steps, for the system call may take long: from the first on, who began before is refused, and who would begin
@@ -269,7 +282,9 @@ void sni_poll_run(struct sni_rt *rt, int64_t ns, const uint32_t *sleep)
             continue; /* of an earlier use of this number */
         p->fds[fd].armed = 0; /* ONESHOT */
         claim_waiters(&p->fds[fd], events[i].events, 0, &wakes);
-        (void)arm(p, (int)fd, &p->fds[fd]);
+        int r = arm(p, (int)fd, &p->fds[fd]);
+        if (r < 0)
+            refuse_unarmed(&p->fds[fd], r, &wakes);
     }
     sni_spin_unlock(&p->lock);
     sni_store_rel(&p->busy, 0u); /* pairs with the exchange above */

@@ -520,11 +520,17 @@ static void wait_for_something(struct sni_sim *s, struct sni_worker *w)
             fire(s, w, s->now + slice);
         return;
     }
+    if (sni_load_rlx(&rt->poll.waiting) != 0) { /* the last look may have been interrupted */
+        sni_poll_run(rt, 0, NULL);
+        collect(s, rt);
+        if (s->nready > 0)
+            return;
+    }
     if (first != INT64_MAX) {
         fire(s, w, first);
         return;
     }
-    if (!sni_load_acq(&rt->stopping))
+    if (!sni_load_acq(&rt->stopping) && !sni_stack_last_chance(rt))
         sni_report_simulated_deadlock(rt); /* returns if others might still wake somebody */
     collect(s, rt);
 }

@@ -140,7 +140,8 @@ bool sni_stack_wait(struct sni_rt *rt, struct sni_task *task)
     struct sni_stacks *s = &rt->stacks;
 
     sni_spin_lock(&s->lock);
-    bool wait = s->out > 0;
+    bool wait = s->out > 0 && !s->last_chance;
+    s->last_chance = false;
     if (wait) {
         task->wait.next = NULL;
         *s->waiters_end = &task->wait;
@@ -167,6 +168,17 @@ void sni_stack_serve_one(struct sni_rt *rt)
     sni_spin_unlock(&s->lock);
     if (first)
         sni_inject(rt, sni_task_of(first));
+}
+
+bool sni_stack_last_chance(struct sni_rt *rt)
+{
+    if (sni_load_rlx(&rt->stacks.waiting) == 0)
+        return false;
+    sni_spin_lock(&rt->stacks.lock);
+    rt->stacks.last_chance = true;
+    sni_spin_unlock(&rt->stacks.lock);
+    sni_stack_serve_one(rt);
+    return true;
 }
 
 char *sni_stack_get(struct sni_worker *w)

@@ -28,6 +28,7 @@ struct sni_stacks {
     struct sni_stack_slab *some;          /* (lock) slabs with a free stack */
     struct sni_wait *waiters, **waiters_end; /* (lock) fresh tasks for which there was no stack */
     uint32_t waiting;                     /* (a) how many; written under lock */
+    bool last_chance;                     /* (lock) who would wait next shall not */
     size_t out;                           /* (lock) stacks with workers: bound or at hand */
     size_t dirty;                         /* (a) free stacks that may hold memory; written under lock */
 };
@@ -47,6 +48,10 @@ char *sni_stack_of_guard(struct sni_rt *rt, uintptr_t addr);
 
 /* There is no stack for this fresh task: it waits for one to be given back, unless none is out; then false. */
 bool sni_stack_wait(struct sni_rt *rt, struct sni_task *task);
+
+/* Nobody is left who could give a stack back: the longest-waiting task tries once more, and if there still is none, it ends.
+ * False: none waits. */
+bool sni_stack_last_chance(struct sni_rt *rt);
 
 /* A stack is at hand: the longest-waiting task may try again. */
 void sni_stack_serve_one(struct sni_rt *rt);

@@ -23,8 +23,11 @@ static bool make_room(struct sni_text *t)
         return t->room > t->n + 1;
     size_t room = t->room ? t->room * 2 : FIRST;
     char *text = room <= MOST ? sni_alloc(room) : NULL;
-    if (!text)
-        return t->room > t->n + 1;
+    if (!text) {
+        if (t->room > t->n + 32) /* most often there is nearly a line left */
+            t->n += (size_t)snprintf(t->text + t->n, t->room - t->n, "  (no memory for more)\n");
+        return false;
+    }
     if (t->text)
         memcpy(text, t->text, t->n + 1);
     sni_free(t->text, t->room);
@@ -37,8 +40,12 @@ void sni_say(struct sni_text *t, const char *format, ...)
 {
     va_list ap;
 
-    if (!make_room(t))
+    if (t->lost)
         return;
+    if (!make_room(t)) {
+        t->lost = !t->fixed;
+        return;
+    }
     va_start(ap, format);
     int k = vsnprintf(t->text + t->n, t->room - t->n, format, ap);
     va_end(ap);

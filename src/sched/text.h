@@ -8,7 +8,7 @@
 struct sni_text {
     char *text;
     size_t n, room;
-    bool fixed;
+    bool fixed, lost; /* lost: from here on there was no memory */
     struct sni_os_symbols symbols;
 };
 

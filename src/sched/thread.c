@@ -43,6 +43,7 @@ struct sni_wait *sni_thread_wait(void)
         sni_fork_init();
         if (!(t = sni_alloc(sizeof *t)))
             return NULL;
+        sni_forever(t);
     }
     t->wait.kind = SNI_WAIT_THREAD;
     t->wait.ctx = sn_background();

@@ -645,7 +645,7 @@ static void net_open(struct net *net, sn_ctx *ctx, size_t cap)
 {
     *net = (struct net){ .cap = cap };
     net->ctx = sn_group_init(&net->group, ctx);
-    CHECK(net->ctx);
+    CHECK_RESULT(SN_ENOMEM, net->ctx);
 }
 
 /* Tears the network down wherever it stands: nobody may stay behind in a channel. */

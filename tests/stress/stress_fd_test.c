@@ -41,7 +41,7 @@ static void wait_ready(int fd, int events, uint64_t *rng)
 
     CHECK_EQ(sn_ctx_with_timeout(&hurry, sn_background(), (int64_t)(test_random(rng) % SN_US(100))), 0);
     r = sn_fd_wait(hurry, fd, events);
-    CHECK(r == events || r == SN_ETIMEDOUT);
+    CHECK_RESULT(r, r == events || r == SN_ETIMEDOUT);
     sn_ctx_free(hurry);
 }
 
@@ -268,7 +268,7 @@ static int in_the_crowd(sn_ctx *ctx, void *arg)
     } else if (r == SN_ECANCELED) {
         __atomic_fetch_add(&c->closed, 1, __ATOMIC_RELAXED);
     } else {
-        CHECK(r == 0 || r == SN_FD_READ); /* the end of the input, which all can read */
+        CHECK_RESULT(r, r == 0 || r == SN_FD_READ); /* the end of the input, which all can read */
         __atomic_fetch_add(&c->ready, 1, __ATOMIC_RELAXED);
     }
     sn_ctx_free(mine);

@@ -1,4 +1,5 @@
 /* Descriptors. */
+#include "os/fault.h"
 #include "os/os.h"
 
 #include <errno.h>
@@ -10,9 +11,14 @@
 int64_t sni_os_read(int fd, void *buf, size_t size)
 {
     ssize_t n;
+    int r;
 
+    if ((r = sni_fault(SNI_SEAM_READ)) != 0)
+        return -r;
+    if (size > 8 && sni_fault(SNI_SEAM_READ_SHORT))
+        size = 1;
     do
-        n = read(fd, buf, size);
+        n = (errno = sni_fault(SNI_SEAM_READ_EINTR)) != 0 ? -1 : read(fd, buf, size);
     while (n < 0 && errno == EINTR);
     return n < 0 ? -errno : n;
 }
@@ -20,16 +26,23 @@ int64_t sni_os_read(int fd, void *buf, size_t size)
 int64_t sni_os_write(int fd, const void *buf, size_t size)
 {
     ssize_t n;
+    int r;
 
+    if ((r = sni_fault(SNI_SEAM_WRITE)) != 0)
+        return -r;
+    if (size > 8 && sni_fault(SNI_SEAM_WRITE_SHORT))
+        size = 1;
     do
-        n = write(fd, buf, size);
+        n = (errno = sni_fault(SNI_SEAM_WRITE_EINTR)) != 0 ? -1 : write(fd, buf, size);
     while (n < 0 && errno == EINTR);
     return n < 0 ? -errno : n;
 }
 
 int sni_os_pipe(int fds[2])
 {
-    return pipe2(fds, O_CLOEXEC | O_NONBLOCK) == 0 ? 0 : -errno;
+    int r = sni_fault(SNI_SEAM_PIPE);
+
+    return r ? -r : pipe2(fds, O_CLOEXEC | O_NONBLOCK) == 0 ? 0 : -errno;
 }
 
 int sni_os_close(int fd)
@@ -60,7 +73,9 @@ int sni_os_ready(int fd, unsigned events)
 
 int sni_os_eventfd(void)
 {
-    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int r = sni_fault(SNI_SEAM_PIPE), fd = r ? -1 : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
+    if (r)
+        return -r;
     return fd < 0 ? -errno : fd;
 }

@@ -1,5 +1,6 @@
 /* Stacks' memory, and faults. */
 #include "base/atomic.h"
+#include "os/fault.h"
 #include "os/os.h"
 
 #include <errno.h>
@@ -27,13 +28,18 @@ size_t sni_os_page_size(void)
 
 void *sni_os_reserve(size_t size)
 {
-    void *p = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *p = sni_fault(SNI_SEAM_MAP) ? MAP_FAILED :
+                                        mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     return p == MAP_FAILED ? NULL : p;
 }
 
 int sni_os_open(void *addr, size_t size)
 {
+    int fault = sni_fault(SNI_SEAM_MAP);
+
+    if (fault)
+        return -fault;
     if (mprotect(addr, size, PROT_READ | PROT_WRITE) != 0)
         return -errno;
     /* A huge page would make a whole run of stacks resident at the first touch. Not every kernel has them: ignored. */
@@ -114,6 +120,9 @@ static bool install_markers(char *addr, size_t guard, size_t stride, size_t n)
 
 int sni_os_guard(void *addr, size_t guard, size_t stride, size_t n)
 {
+    int fault = sni_fault(SNI_SEAM_GUARD);
+    if (fault)
+        return -fault;
     int works = sni_load_rlx(&markers); /* two may try at once, and find the same */
 
     if (works == 0 && madvise(addr, guard, MADV_GUARD_INSTALL) == 0) { /* refused: perhaps only here, or now */

@@ -1,5 +1,6 @@
 /* The poller: epoll, and an eventfd as its bell. */
 #include "base/atomic.h"
+#include "os/fault.h"
 #include "os/os.h"
 
 #include <errno.h>
@@ -13,7 +14,10 @@
 int sni_os_poller_init(struct sni_os_poller *p)
 {
     struct epoll_event e = { .events = EPOLLIN, .data.u64 = BELL };
+    int fault = sni_fault(SNI_SEAM_EPOLL);
 
+    if (fault)
+        return -fault;
     p->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (p->epoll < 0)
         return -errno;
@@ -37,7 +41,10 @@ void sni_os_poller_destroy(struct sni_os_poller *p)
 static int control(struct sni_os_poller *p, int op, int fd, unsigned events, uint64_t data)
 {
     struct epoll_event e = { .events = EPOLLONESHOT, .data.u64 = data };
+    int fault = sni_fault(SNI_SEAM_EPOLL);
 
+    if (fault)
+        return -fault;
     if (events & 1)
         e.events |= EPOLLIN | EPOLLRDHUP;
     if (events & 2)
@@ -96,6 +103,8 @@ static int wait_exactly(int epoll, struct epoll_event *events, int n, int64_t ns
 int sni_os_poller_wait(struct sni_os_poller *p, struct sni_os_event *out, int n, int64_t ns)
 {
     struct epoll_event events[64];
+    if (sni_fault(SNI_SEAM_EPOLL_EINTR))
+        return 0;
     int found = wait_exactly(p->epoll, events, n < 64 ? n : 64, ns);
     int k = 0;
 

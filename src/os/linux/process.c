@@ -1,4 +1,5 @@
 /* Child processes by posix_spawn: no fork, so a large or multi-threaded parent costs nothing more. */
+#include "os/fault.h"
 #include "os/os.h"
 #include "sennit/process.h"
 
@@ -59,6 +60,8 @@ int sni_os_process_start(const char *const argv[], const struct sn_process_opts 
     int copies[3] = { -1, -1, -1 };
     int r;
 
+    if ((r = sni_fault(SNI_SEAM_SPAWN)) != 0)
+        return -r;
     if ((r = posix_spawn_file_actions_init(&actions)) != 0)
         return -r;
     if ((r = posix_spawnattr_init(&attr)) != 0)

@@ -1,5 +1,6 @@
 /* Threads, futexes, what a spin lock does when it has spun enough. */
 #include "base/spin.h"
+#include "os/fault.h"
 #include "os/os.h"
 
 #include <errno.h>
@@ -21,6 +22,10 @@ int sni_os_thread_start(struct sni_os_thread *out, void *(*fn)(void *), void *ar
 {
     pthread_t thread;
     sigset_t faults, old;
+    int fault = sni_fault(SNI_SEAM_THREAD);
+
+    if (fault)
+        return -fault;
 
     /* A worker has its creator's signal mask, so that raise() in a task does what it does elsewhere and a program that
      * blocks signals in all its threads gets what it wants; but never does it block what means a fault in what it runs. */
@@ -149,6 +154,8 @@ static int64_t shorten(int64_t deadline)
 
 int sni_os_futex_wait(uint32_t *word, uint32_t value, int64_t deadline)
 {
+    if (sni_fault(SNI_SEAM_FUTEX))
+        return 0;
     deadline = shorten(deadline);
     struct timespec until = { deadline / 1000000000, deadline % 1000000000 };
     struct timespec *limit = deadline == INT64_MAX ? NULL : &until;
@@ -165,7 +172,9 @@ void sni_os_futex_wake(uint32_t *word)
 
 int sni_os_fence_init(void)
 {
-    return syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0 ? 0 : -errno;
+    int r = sni_fault(SNI_SEAM_FENCE);
+
+    return r ? -r : syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0 ? 0 : -errno;
 }
 
 int sni_os_fence_all(void)

@@ -1,4 +1,5 @@
 /* A function tried in a child process. */
+#include "os/fault.h"
 #include "os/os.h"
 
 #include <errno.h>
@@ -64,7 +65,7 @@ int sni_os_try(int (*fn)(void *arg), void *arg, bool quiet, int64_t ns, int *cod
     if (pipe2(alive, O_CLOEXEC) < 0)
         return -errno;
     (void)fflush(NULL); /* or the child would print it once more */
-    pid_t pid = fork();
+    pid_t pid = (errno = sni_fault(SNI_SEAM_FORK)) != 0 ? -1 : fork();
     if (pid < 0) {
         r = -errno;
         goto out;
