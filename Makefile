@@ -51,7 +51,9 @@ aarch64: ## cross-build for 64-bit ARM, tested under QEMU
 	@SN_SLOW=6 SN_STRESS_MS=300 $(MAKE) test BUILD=build/aarch64 FLAGS="-DCMAKE_TOOLCHAIN_FILE=cmake/aarch64.cmake"
 
 model: ## our own lock-free code in a model of threads and memory: MODEL_SEEDS=20000 for more, MODEL_SEED=n to replay
-	@$(MAKE) test BUILD=build/model FLAGS="-DSN_MODEL=ON -DSN_DEBUG=ON"
+	@$(MAKE) all BUILD=build/model FLAGS="-DSN_MODEL=ON -DSN_DEBUG=ON"
+	@scripts/corpus build/model
+	@$(MAKE) test BUILD=build/model
 
 mutations: ## one change after the other that the model's tests must notice
 	@scripts/install-deps cmake ninja-build gcc g++ patch
@@ -72,7 +74,7 @@ valgrind: ## the contract tests under Valgrind; some minutes
 
 full: ## everything that continuous integration runs, and what does not fit there
 	@.ci/run
-	@MODEL_SEEDS=5000 SN_SLOW=20 $(MAKE) model
+	@MODEL_SEEDS=20000 SN_SLOW=100 $(MAKE) model
 	@$(MAKE) faults
 	@$(MAKE) valgrind
 

@@ -298,6 +298,8 @@ TEST(by_a_signal)
     CHECK(sigaction(SIGQUIT, NULL, &now) == 0 && now.sa_handler == SIG_DFL);
     CHECK(sigaction(SIGURG, NULL, &now) == 0 && now.sa_handler == SIG_DFL);
     CHECK_EQ(sn_run(is_asked, NULL, &(sn_run_opts){ .dump_signal = SIGKILL }), SN_EINVAL);
+    CHECK_EQ(sn_run(is_asked, NULL, &(sn_run_opts){ .dump_signal = SIGURG }), SN_EINVAL);
+    CHECK_EQ(sn_run(is_asked, NULL, &(sn_run_opts){ .dump_signal = SIGSEGV }), SN_EINVAL);
     CHECK_EQ(sn_run(is_asked, NULL, &(sn_run_opts){ .dump_signal = 1000 }), SN_EINVAL);
 }
 
@@ -380,6 +382,112 @@ TEST(tasks_that_wait_for_each_other)
 {
     for (int i = 1; i <= 2; i++)
         CHECK_EQ(sn_run(hangs, NULL, &(sn_run_opts){ .workers = i, .hang_ns = SN_MS(20), .report = keep_report }), 0);
+}
+
+/* The wait begins while the monitor already waits for its look; then nothing moves any more. */
+static int waits_a_while_then_both(sn_ctx *ctx, void *arg)
+{
+    CHECK_EQ(sn_sleep(ctx, SN_MS(60)), 0);
+    return ((struct locks *)arg)->arrived % 2 ? mutex_then_rwmutex(ctx, arg) : rwmutex_then_mutex(ctx, arg);
+}
+
+static int hangs_late(sn_ctx *ctx, void *arg)
+{
+    struct locks l = { .arrived = 0 };
+    sn_group g;
+    (void)arg;
+    reports = 0;
+    sn_group_init(&g, ctx);
+    CHECK_EQ(sn_group_go(&g, waits_a_while_then_both, &l), 0);
+    CHECK_EQ(sn_sleep(ctx, SN_MS(70)), 0);
+    CHECK_EQ(sn_group_go(&g, mutex_then_rwmutex, &l), 0);
+    CHECK_EQ(sn_sleep(ctx, SN_MS(1500)), 0); /* all the while nobody runs */
+    CHECK_UNLESS_INJECTED(__atomic_load_n(&reports, __ATOMIC_ACQUIRE) > 0 && strstr(report, "sennit: hang: 2 tasks"));
+    sn_group_cancel(&g);
+    CHECK_EQ(sn_group_wait(&g), SN_ECANCELED);
+    return 0;
+}
+
+TEST(a_late_hang_in_a_quiet_program)
+{
+    CHECK_EQ(sn_run(hangs_late, NULL, &(sn_run_opts){ .workers = 1, .hang_ns = SN_MS(100), .report = keep_report }), 0);
+}
+
+static int handled; /* 1: in the handler, 2: it may return */
+
+static void dwells(int signo)
+{
+    (void)signo;
+    __atomic_store_n(&handled, 1, __ATOMIC_RELEASE);
+    while (__atomic_load_n(&handled, __ATOMIC_ACQUIRE) == 1)
+        ;
+}
+
+static __attribute__((noinline)) void raises_deeply(int depth)
+{
+    void (*volatile deeper)(int) = raises_deeply;
+    volatile char frame[512];
+    memset((void *)(uintptr_t)frame, 0xaa, sizeof frame); /* where it was saved once there are other things now */
+    if (depth > 0)
+        deeper(depth - 1);
+    else
+        CHECK(raise(SIGUSR1) == 0);
+    __asm__ volatile("" : : : "memory");
+}
+
+static int is_interrupted(sn_ctx *ctx, void *arg)
+{
+    (void)arg;
+    CHECK_EQ(sn_sleep(ctx, SN_MS(1)), 0);
+    raises_deeply(10);
+    return 0;
+}
+
+static int dumps_one_in_a_handler(sn_ctx *ctx, void *arg)
+{
+    struct sigaction action = { .sa_handler = dwells, .sa_flags = SA_ONSTACK }, old;
+    sn_group g;
+    (void)arg;
+    handled = 0;
+    sigemptyset(&action.sa_mask);
+    CHECK(sigaction(SIGUSR1, &action, &old) == 0);
+    sn_group_init(&g, ctx);
+    CHECK_EQ(sn_group_go(&g, is_interrupted, NULL), 0);
+    while (__atomic_load_n(&handled, __ATOMIC_ACQUIRE) == 0)
+        CHECK_EQ(sn_sleep(ctx, SN_MS(1)), 0);
+    for (int i = 0; i < 20; i++)
+        CHECK_SAYS(about(dumped(), " is_interrupted: "), "running");
+    __atomic_store_n(&handled, 2, __ATOMIC_RELEASE);
+    CHECK_EQ(sn_group_wait(&g), 0);
+    CHECK(sigaction(SIGUSR1, &old, NULL) == 0);
+    return 0;
+}
+
+TEST(a_task_in_a_signal_handler)
+{
+    CHECK_EQ(sn_run(dumps_one_in_a_handler, NULL, &(sn_run_opts){ .workers = 2 }), 0);
+}
+
+static int works_while_looked_at(sn_ctx *ctx, void *arg)
+{
+    pthread_t t;
+    int over = 0;
+    (void)arg;
+    CHECK(pthread_create(&t, NULL, thread_looks_on, &over) == 0);
+    for (int64_t end = sn_now() + SN_MS(20); sn_now() < end;) {
+        CHECK_EQ(sn_sleep(ctx, SN_US(10)), 0);
+        for (volatile int i = 0; i < 1000; i++)
+            ;
+    }
+    __atomic_store_n(&over, 1, __ATOMIC_RELEASE);
+    CHECK(pthread_join(t, NULL) == 0);
+    return 0;
+}
+
+TEST(a_simulation_is_looked_at)
+{
+    const sn_run_opts run = { .deadlock = SN_DEADLOCK_NEVER };
+    CHECK_EQ(sn_sim_run(works_while_looked_at, NULL, &(sn_sim_opts){ .seed = 7, .steps_max = 100000000, .run = &run }), 0);
 }
 
 static int ends_holding(sn_ctx *ctx, void *arg)

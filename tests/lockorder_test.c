@@ -343,6 +343,61 @@ TEST(waiting_with_another_signal_mask)
     CHECK_REPORTS(1, "sennit: a task waits with another signal mask than it found");
 }
 
+/* --- who holds what, in a dump --- */
+
+struct shelf {
+    sn_sem sem;
+    int_chan c;
+};
+
+static int takes_from_the_shelf(sn_ctx *ctx, void *arg)
+{
+    struct shelf *s = arg;
+    int v;
+    CHECK_EQ(sn_sem_acquire(ctx, &s->sem, 1), 0);
+    sn_mutex_lock(&a);
+    CHECK_EQ(sn_chan_recv(ctx, s->c, &v), 0);
+    sn_mutex_unlock(&a);
+    sn_sem_release(&s->sem, 1);
+    CHECK_EQ(sn_sem_try_acquire(&s->sem, 1), 0); /* given back by another: nothing is said of it */
+    return 0;
+}
+
+static int shows_the_shelf(sn_ctx *ctx, void *arg)
+{
+    struct shelf s = { .sem = SN_SEM_INIT(2) };
+    char name[] = "/tmp/sn_shelf_XXXXXX", text[65536] = "";
+    int fd = mkstemp(name);
+    sn_group g;
+    (void)arg;
+    CHECK(fd >= 0 && unlink(name) == 0);
+    CHECK_EQ(sn_chan_make(&s.c, 0), 0);
+    sn_group_init(&g, ctx);
+    CHECK_EQ(sn_group_go(&g, takes_from_the_shelf, &s), 0);
+    while (!strstr(text, "takes_from_the_shelf: receiving")) {
+        CHECK_EQ(sn_sleep(ctx, SN_MS(1)), 0);
+        CHECK(ftruncate(fd, 0) == 0 && lseek(fd, 0, SEEK_SET) == 0);
+        CHECK_EQ(sn_dump(fd), 0);
+        ssize_t n = pread(fd, text, sizeof text - 1, 0);
+        CHECK(n > 0);
+        text[n] = '\0';
+    }
+    CHECK_UNLESS_INJECTED(TEST_TSAN || strstr(text, "\n    took permits of semaphore ")); /* workers may not stand still there */
+    CHECK_UNLESS_INJECTED(TEST_TSAN || strstr(text, "\n    holds mutex "));
+    CHECK_EQ(sn_chan_send(ctx, s.c, &(int){ 1 }), 0);
+    CHECK_EQ(sn_group_wait(&g), 0);
+    sn_sem_release(&s.sem, 1);
+    sn_chan_free(s.c);
+    (void)close(fd);
+    return 0;
+}
+
+TEST(who_holds_what)
+{
+    run_checked(shows_the_shelf, NULL);
+    CHECK_REPORTS(0, "");
+}
+
 TEST(by_the_environment)
 {
     CHECK(setenv("SENNIT_CHECKS", "1", 1) == 0);

@@ -11,7 +11,8 @@
  *     free(a);
  *
  * Reported besides: a task that waits for anything while it holds a lock that belongs to its thread; one that ends with locks
- * held; one that uses more than 80 % of its stack; one that waits with another signal mask than it found.
+ * held; one that uses more than 80 % of its stack; one that waits with another signal mask than it found. And sn_dump shows what
+ * each task that waits holds, permits of semaphores included.
  *
  * Locks of other libraries take part by the three calls below; for pthread mutexes there is <sennit/pthread.h>. All of them cost a
  * load and a branch when the checks are off. From tasks and plain threads; none of them blocks.

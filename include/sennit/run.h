@@ -34,13 +34,14 @@ typedef struct sn_run_opts {
     bool stack_report;    /* report at the end how deep the stacks were, by where tasks were started: to choose stack_size.
                            * Slows the end of every task down. false: default not, unless $SENNIT_STACKS is set */
     int64_t hog_ns;       /* report a task that holds up its worker for longer. 0: default never */
-    int64_t hang_ns;      /* report tasks that have waited for each other for longer (the holder of a mutex or rwmutex, the
-                           * caller that runs a once, the tasks of a group), while the rest of the program goes on, and those
-                           * that wait for what a task held that has ended. Below 0: never. 0: default 1 s */
+    int64_t hang_ns;      /* report tasks that have waited for each other for longer (the holder of a mutex, the writer of an
+                           * rwmutex, the caller that runs a once, the tasks of a group), while the rest of the program goes on,
+                           * and those that wait for what a task held that has ended; also if a context may still end the
+                           * wait. Below 0: never. 0: default 1 s */
     bool checks;          /* report orders of locks that can deadlock, and more; see lockorder.h. false: default not, unless
                            * $SENNIT_CHECKS is set or the library was built for debugging */
     int dump_signal;      /* write all workers and tasks (see dump.h) as a report when this signal comes; SIGQUIT, which
-                           * Ctrl-\ sends, is customary. 0: default none */
+                           * Ctrl-\ sends, is customary; none that means a fault, nor SIGURG. 0: default none */
     void (*report)(void *arg, const char *text); /* gets every report, whole; may not wait nor lock anything of
                                                    * Sennit. NULL: default written to stderr */
     void *report_arg;     /* passed to report. NULL: default NULL */

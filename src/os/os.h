@@ -137,6 +137,7 @@ typedef void sni_os_interrupt_fn(void *arg, uintptr_t pc, uintptr_t sp);
 int sni_os_handle(enum sni_os_interrupt which, int signo, sni_os_interrupt_fn *fn, void *arg);
 void sni_os_unhandle(enum sni_os_interrupt which);
 void sni_os_interrupt_thread(int id);
+void sni_os_interrupts_forked(void); /* in a child of fork: the signals are the program's again */
 
 /* For reports. peek: copies what can be read, false if it cannot. symbol: what a person calls a place in the program, with
  * what is at hand of the last one in *s, which is zero at first and ended at last. */

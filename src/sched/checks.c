@@ -6,6 +6,7 @@
 #include "sched/checks.h"
 
 #include "sched/alloc.h"
+#include "sched/fork.h"
 #include "sched/halt.h"
 #include "sched/report.h"
 #include "sched/stack.h"
@@ -18,16 +19,9 @@ uint32_t sni_checks;
 
 enum { CALLS = 8, BUCKETS = 1024, MOST_EDGES = 100000, PAGE = 12 };
 
-struct held {
-    const void *lock;
-    const char *kind;
-    const void *site;
-    bool of_thread;
-};
-
 struct sni_held {
     uint32_t n, room;
-    struct held at[];
+    struct sni_holding at[];
 };
 
 struct order_edge {
@@ -58,21 +52,29 @@ static struct {
 } graph;
 
 /* Sites that were reported, so that each is told once: a set of addresses, as far as it goes. */
+enum kind { LOCKS_AT_END, THREAD_LOCK, STACK, MASK };
+
 static struct {
     struct sni_spin lock;
-    const void *at[256];
+    struct {
+        const void *site;
+        enum kind kind;
+    } at[256];
     uint32_t n;
 } told;
 
-static bool is_news(const void *site)
+static bool is_news(const void *site, enum kind kind)
 {
-    bool news = true;
+    bool news;
 
     sni_spin_lock(&told.lock);
-    for (uint32_t i = 0; i < told.n; i++)
-        news = news && told.at[i] != site;
-    if (news && told.n < sizeof told.at / sizeof *told.at)
-        told.at[told.n++] = site;
+    news = told.n < sizeof told.at / sizeof *told.at; /* enough is enough */
+    for (uint32_t i = 0; news && i < told.n; i++)
+        news = told.at[i].site != site || told.at[i].kind != kind;
+    if (news) {
+        told.at[told.n].site = site;
+        told.at[told.n++].kind = kind;
+    }
     sni_spin_unlock(&told.lock);
     return news;
 }
@@ -223,6 +225,15 @@ void sni_checks_finish(void)
     sni_spin_unlock(&graph.lock);
 }
 
+void sni_checks_forked(void)
+{
+    sni_spin_unlock(&graph.lock);
+    sni_spin_unlock(&told.lock);
+    memset(graph.buckets, 0, sizeof graph.buckets); /* they may be half changed: abandoned */
+    graph.users = graph.nodes = graph.edges = 0;
+    sni_store_rlx(&sni_checks, 0u); /* until a runtime of the child's own begins */
+}
+
 /* --- reports --- */
 
 static void say_lock(struct sni_text *t, const struct order_node *n)
@@ -264,13 +275,14 @@ static struct sni_task *task_of(struct sni_wait *self)
 }
 
 /* (graph.lock) Adds the edge; what it closes is said in *t. */
-static void add_edge(struct sni_wait *self, const struct held *h, const void *lock, const char *kind, struct sni_text *t)
+static void add_edge(struct sni_wait *self, const struct sni_holding *h, const void *lock, const char *kind, struct sni_text *t)
 {
-    struct order_node *from = node_of(h->lock, h->kind), *to = from ? node_of(lock, kind) : NULL;
+    struct order_node *from, *to;
     struct order_edge *e;
     uint32_t length = 1;
 
-    if (!to || from == to || has_edge(from, to) || graph.edges >= MOST_EDGES || !(e = sni_alloc(sizeof *e)))
+    if (graph.edges >= MOST_EDGES || !(from = node_of(h->lock, h->kind)) || !(to = node_of(lock, kind)) || from == to ||
+        has_edge(from, to) || !(e = sni_alloc(sizeof *e)))
         return;
     e->from = from;
     e->to = to;
@@ -298,13 +310,14 @@ void sni_lock_wanted(struct sni_wait *self, const void *lock, const char *kind)
         return;
     sni_spin_lock(&graph.lock);
     for (uint32_t i = 0; i < held->n; i++)
-        add_edge(self, &held->at[i], lock, kind, &t);
+        if (!(held->at[i].flags & SNI_LOCK_PERMIT))
+            add_edge(self, &held->at[i], lock, kind, &t);
     sni_spin_unlock(&graph.lock);
     sni_report_text(sni_rt_self(), &t);
     sni_text_end(&t);
 }
 
-void sni_lock_taken(struct sni_wait *self, const void *lock, const char *kind, const void *site, bool of_thread)
+void sni_lock_taken(struct sni_wait *self, const void *lock, const char *kind, const void *site, enum sni_lock_flags flags)
 {
     struct sni_held *held = self->held;
     uint32_t n = held ? held->n : 0, room = held ? held->room : 0;
@@ -321,7 +334,7 @@ void sni_lock_taken(struct sni_wait *self, const void *lock, const char *kind, c
             sni_free(held, sizeof *held + room * sizeof *held->at);
         self->held = held = more;
     }
-    held->at[held->n++] = (struct held){ lock, kind, site, of_thread };
+    held->at[held->n++] = (struct sni_holding){ lock, kind, site, flags };
 }
 
 void sni_lock_released(struct sni_wait *self, const void *lock)
@@ -336,15 +349,26 @@ void sni_lock_released(struct sni_wait *self, const void *lock)
         }
 }
 
-static void say_held(struct sni_text *t, const struct sni_held *held, bool of_thread)
+/* Those with the flags `with` and without any of `without`. */
+static void say_held(struct sni_text *t, const struct sni_held *held, unsigned with, unsigned without)
 {
     char name[256];
 
     for (uint32_t i = 0; i < held->n; i++)
-        if (!of_thread || held->at[i].of_thread) {
+        if ((held->at[i].flags & with) == with && !(held->at[i].flags & without)) {
             sni_os_symbol(&t->symbols, held->at[i].site, name, sizeof name);
             sni_say(t, "    %s %p, taken at\n      %s\n", held->at[i].kind, held->at[i].lock, name);
         }
+}
+
+uint32_t sni_locks_of(const struct sni_task *task, struct sni_holding *out, uint32_t most)
+{
+    const struct sni_held *held = task->wait.held;
+    uint32_t n = !held ? 0 : held->n < most ? held->n : most;
+
+    if (n > 0)
+        memcpy(out, held->at, n * sizeof *out);
+    return n;
 }
 
 static void drop_held(struct sni_wait *self)
@@ -359,8 +383,11 @@ static void report_held(struct sni_wait *self, const struct sni_task *task, cons
     const struct sni_held *held = self->held;
     struct sni_text t = { 0 };
     struct sni_sight who;
+    uint32_t i = 0;
 
-    if (!held || held->n == 0 || !is_news(held->at[0].site))
+    while (held && i < held->n && (held->at[i].flags & (SNI_LOCK_PERMIT | SNI_LOCK_SHARED)))
+        i++;
+    if (!sni_checks_on() || !held || i == held->n || !is_news(held->at[i].site, LOCKS_AT_END))
         return;
     sni_say(&t, "sennit: %s\n", what);
     if (task) {
@@ -368,7 +395,7 @@ static void report_held(struct sni_wait *self, const struct sni_task *task, cons
         sni_say_who(&t, &who);
         sni_say(&t, "\n");
     }
-    say_held(&t, held, false);
+    say_held(&t, held, 0, SNI_LOCK_PERMIT | SNI_LOCK_SHARED);
     sni_report_text(task ? task->rt : sni_rt_self(), &t);
     sni_text_end(&t);
 }
@@ -389,70 +416,101 @@ void sni_check_thread_end(struct sni_wait *self)
     drop_held(self);
 }
 
-/* --- about to wait --- */
+/* --- waiting --- */
 
-static void check_thread_locks(const struct sni_task *t, const struct sni_reason *reason)
+/* What is found when a task is about to wait is told when it goes on: now it may hold an object's lock. */
+enum { HELD_OF_THREAD = 1, LITTLE_STACK = 2, OTHER_MASK = 4 };
+
+static size_t stack_used(const struct sni_task *t)
+{
+    return (size_t)(t->stack - (char *)__builtin_frame_address(0));
+}
+
+void sni_check_park(struct sni_worker *w, struct sni_task *t)
+{
+    const struct sni_held *held = t->wait.held;
+    size_t all = t->rt->stacks.size - SNI_STACK_GUARD, used;
+    uint64_t mask;
+
+    t->found = 0;
+    if (t == &w->own.idle)
+        return;
+    used = stack_used(t);
+    for (uint32_t i = 0; held && i < held->n; i++)
+        if (held->at[i].flags & SNI_LOCK_OF_THREAD)
+            t->found |= HELD_OF_THREAD;
+    if (used > all / 5 * 4 && used <= all) /* else it is on a stack of its own */
+        t->found |= LITTLE_STACK;
+    if ((mask = sni_os_signal_mask()) != w->signal_mask) { /* it stays with the thread: the next task to run there has it */
+        t->found |= OTHER_MASK;
+        w->signal_mask = mask; /* who comes after is not to blame */
+    }
+}
+
+static void say_finding(struct sni_text *text, const struct sni_task *t)
+{
+    struct sni_sight who;
+
+    sni_look_at(t->rt, t, &who);
+    sni_say_who(text, &who);
+    sni_say(text, "\n");
+}
+
+static void tell_of_thread_locks(const struct sni_task *t, const struct sni_reason *reason)
 {
     const struct sni_held *held = t->wait.held;
     struct sni_text text = { 0 };
-    struct sni_sight who;
     uint32_t i = 0;
 
-    while (held && i < held->n && !held->at[i].of_thread)
+    while (held && i < held->n && !(held->at[i].flags & SNI_LOCK_OF_THREAD))
         i++;
-    if (!held || i == held->n || !is_news(held->at[i].site))
+    if (!held || i == held->n || !is_news(held->at[i].site, THREAD_LOCK))
         return;
-    sni_look_at(t->rt, t, &who);
     sni_say(&text, "sennit: a task waits (%s) while it holds a lock that belongs to its thread: other tasks run there"
                    " meanwhile, and it may go on elsewhere\n", reason->text);
-    sni_say_who(&text, &who);
-    sni_say(&text, "\n");
-    say_held(&text, held, true);
+    say_finding(&text, t);
+    say_held(&text, held, SNI_LOCK_OF_THREAD, 0);
     sni_report_text(t->rt, &text);
     sni_text_end(&text);
 }
 
-static void check_stack(const struct sni_task *t)
+static void tell_of_stack(const struct sni_task *t)
 {
-    size_t all = t->rt->stacks.size - SNI_STACK_GUARD, used = (size_t)(t->stack - (char *)__builtin_frame_address(0));
     struct sni_text text = { 0 };
-    struct sni_sight who;
     void *calls[SNI_CALLS];
 
-    if (used <= all / 5 * 4 || used > all || !is_news(t->site))
+    if (!is_news(t->site, STACK))
         return;
-    sni_look_at(t->rt, t, &who);
-    sni_say(&text, "sennit: a task uses %zu of its %zu KiB of stack (sn_run_opts.stack_size)\n", used / 1024, all / 1024);
-    sni_say_who(&text, &who);
-    sni_say(&text, "\n");
+    sni_say(&text, "sennit: a task uses %zu of its %zu KiB of stack (sn_run_opts.stack_size)\n", stack_used(t) / 1024,
+            (t->rt->stacks.size - SNI_STACK_GUARD) / 1024);
+    say_finding(&text, t);
     sni_say_calls(&text, calls, sni_calls_here(calls, SNI_CALLS));
     sni_report_text(t->rt, &text);
     sni_text_end(&text);
 }
 
-/* A mask stays with the thread: the next task to run there would have it. */
-static void check_mask(struct sni_worker *w, const struct sni_task *t)
+static void tell_of_mask(const struct sni_task *t)
 {
-    uint64_t mask = sni_os_signal_mask();
     struct sni_text text = { 0 };
-    struct sni_sight who;
 
-    if (mask == w->signal_mask || !is_news(&t->site))
+    if (!is_news(t->site, MASK))
         return;
-    sni_look_at(t->rt, t, &who);
     sni_say(&text, "sennit: a task waits with another signal mask than it found: that stays with the thread, and others run"
                    " there now\n");
-    sni_say_who(&text, &who);
-    sni_say(&text, "\n");
+    say_finding(&text, t);
     sni_report_text(t->rt, &text);
     sni_text_end(&text);
 }
 
-void sni_check_park(struct sni_worker *w, const struct sni_task *t, const struct sni_reason *reason)
+void sni_check_woken(struct sni_task *t, const struct sni_reason *reason)
 {
-    if (t == &w->own.idle)
-        return;
-    check_thread_locks(t, reason);
-    check_stack(t);
-    check_mask(w, t);
+    unsigned found = t->found;
+
+    t->found = 0;
+    if (found & HELD_OF_THREAD)
+        tell_of_thread_locks(t, reason);
+    if (found & LITTLE_STACK)
+        tell_of_stack(t);
+    if (found & OTHER_MASK)
+        tell_of_mask(t);
 }

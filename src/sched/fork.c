@@ -15,6 +15,7 @@ static void forked(void)
     sni_threads_forked();
     sni_timers_forked();
     sni_clock_forked();
+    sni_checks_forked();
     sni_run_forked();
 }
 

@@ -6,6 +6,7 @@
 void sni_fork_init(void);
 
 /* The parts of it, in a child: only the calling thread is left, and no lock has a holder. */
+void sni_checks_forked(void);
 void sni_run_forked(void);
 void sni_worker_forked(void);
 void sni_threads_forked(void);

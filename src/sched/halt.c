@@ -1,7 +1,7 @@
 /* A worker's halt.state:
  *
  *     RUNNING --- who looks ---> ASKED --- it, in the handler ---> HALTING --- it ---> HALTED --- who looks ---> RUNNING
- *                                ASKED --- who looks, tired of waiting ---> RUNNING
+ *                     ASKED or HALTING --- who looks, tired of waiting ---> RUNNING
  *
  * Who looks holds rt->halt.lock from before ASKED until after RUNNING, and idle.lock, without which no sleeper comes back and
  * no new worker goes on. HALTED is stored with release after what the worker has noted of itself, and read with acquire; the
@@ -18,6 +18,7 @@
 
 enum { RUNNING, ASKED, HALTING, HALTED };
 enum { PATIENCE_NS = 200000000 };
+#define DEAF_NS 5000000000 /* who did not answer is not asked again for so long: others stand still meanwhile */
 
 /* --- calls --- */
 
@@ -81,13 +82,16 @@ static void on_halt(void *arg, uintptr_t pc, uintptr_t sp)
     struct sni_worker *w = sni_self();
     uint32_t asked = ASKED;
 
-    if (!w || w->own.rt != arg || !sni_cas_acqrel(&w->halt.state, &asked, (uint32_t)HALTING))
+    (void)arg;
+    if (!w || !sni_cas_acqrel(&w->halt.state, &asked, (uint32_t)HALTING))
         return;
     struct calls c = { .pcs = w->halt.calls, .most = SNI_CALLS, .from = pc };
     unwind(&c);
     w->halt.ncalls = c.n;
     w->halt.sp = sp;
-    sni_store_rel(&w->halt.state, (uint32_t)HALTED); /* pairs with the acquire in await */
+    uint32_t halting = HALTING;
+    if (!sni_cas_acqrel(&w->halt.state, &halting, (uint32_t)HALTED)) /* pairs with the acquire in await */
+        return; /* it took too long */
     sni_os_futex_wake(&w->halt.state);
     while (sni_load_acq(&w->halt.state) == HALTED) /* pairs with the release in sni_unhalt */
         (void)sni_os_futex_wait(&w->halt.state, HALTED, INT64_MAX);
@@ -98,9 +102,11 @@ static bool await(struct sni_worker *w, int64_t deadline)
     uint32_t s;
 
     while ((s = sni_load_acq(&w->halt.state)) != HALTED) { /* pairs with the release in on_halt */
-        if (s == ASKED && sni_os_clock() >= deadline && sni_cas_acqrel(&w->halt.state, &s, (uint32_t)RUNNING))
+        if (sni_os_clock() >= deadline && sni_cas_acqrel(&w->halt.state, &s, (uint32_t)RUNNING)) {
+            w->halt.deaf_until = sni_os_clock() + DEAF_NS;
             return false;
-        (void)sni_os_futex_wait(&w->halt.state, s, s == ASKED ? deadline : INT64_MAX);
+        }
+        (void)sni_os_futex_wait(&w->halt.state, s, deadline);
     }
     return true;
 }
@@ -130,6 +136,8 @@ bool sni_halt(struct sni_rt *rt)
         uint32_t id = sni_load_rlx(&w->thread_id); /* 0: stands still before it runs anything, for want of idle.lock */
         if (w == self) {
             stand(w);
+        } else if (id != 0 && sni_load_rlx(&w->sleep) == SNI_AWAKE && sni_os_clock() < w->halt.deaf_until) {
+            all = false;
         } else if (rt->halt.installed && sni_load_rlx(&w->sleep) == SNI_AWAKE && id != 0 && !sni_load_acq(&w->exited)) {
             sni_store_rel(&w->halt.state, (uint32_t)ASKED);
             sni_os_interrupt_thread((int)id);
@@ -167,6 +175,14 @@ const struct sni_worker *sni_halted_in(struct sni_rt *rt, const struct sni_task 
             return w;
     }
     return NULL;
+}
+
+bool sni_is_current(struct sni_rt *rt, const struct sni_task *t)
+{
+    for (int i = 0; i < sni_started(rt); i++)
+        if (sni_load_acq(&rt->workers[i].own.current) == t) /* pairs with the release in sni_switch */
+            return true;
+    return false;
 }
 
 void sni_halt_end(struct sni_rt *rt)

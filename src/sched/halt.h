@@ -14,6 +14,9 @@ void sni_unhalt(struct sni_rt *rt);
 /* While they stand: the worker on whose stack the task is, or NULL. */
 const struct sni_worker *sni_halted_in(struct sni_rt *rt, const struct sni_task *task);
 
+/* Some worker runs it, or is just about to. */
+bool sni_is_current(struct sni_rt *rt, const struct sni_task *task);
+
 /* The signal is the program's again. */
 void sni_halt_end(struct sni_rt *rt);
 

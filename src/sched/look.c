@@ -76,6 +76,12 @@ static void look_deeper(struct sni_rt *rt, const struct sni_task *t, struct sni_
 {
     const struct sni_worker *w = sni_halted_in(rt, t);
 
+    if (!w && sni_is_current(rt, t)) { /* it runs on another stack: in a signal handler, or a coroutine of its own */
+        out->doing = "running";
+        return;
+    }
+    if (!w) /* who runs may be just about to change it */
+        out->nholds = sni_locks_of(t, out->held, sizeof out->held / sizeof *out->held);
     if (w) {
         out->worker = (int)w->own.id;
         if (out->waited < 0)

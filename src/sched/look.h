@@ -2,6 +2,7 @@
 #ifndef SNI_SCHED_LOOK_H
 #define SNI_SCHED_LOOK_H
 
+#include "sched/checks.h"
 #include "sched/rt.h"
 
 /* A copy: nothing in it points to what may be gone when it is read, but for static strings. */
@@ -17,6 +18,8 @@ struct sni_sight {
     bool holder_ended;
     int64_t waited;       /* ns, to some 10 ms; -1: it does not wait */
     int worker;           /* on which it is; -1: none */
+    uint32_t nholds;      /* locks and permits, if these are checked */
+    struct sni_holding held[8];
     uint32_t ncalls;
     void *calls[SNI_CALLS];
 };

@@ -38,7 +38,9 @@ struct monitor {
     uint64_t polls;          /* poll.runs at the last look */
     uint32_t hogs;           /* hogs.taken at the last look */
     int hogs_wait;           /* looks in a row at which hogs waited and none was taken */
-    int64_t hang_at;         /* when to look for hangs; INT64_MAX: nobody has run since the last look */
+    int64_t active;          /* when somebody was last seen to have been awake; INT64_MIN: nobody since the last look for hangs */
+    int64_t hang_at;         /* when to look for them again */
+    uint64_t epoch;          /* idle.epoch at the last look */
     int quiet;               /* looks in a row without anybody awake */
     int refused;             /* looks until a spare may be tried again that the system has refused */
 };
@@ -213,22 +215,35 @@ static void look(struct monitor *m)
         sni_hurry_all(rt);
 }
 
-/* Waits that may have lasted too long by then; looking costs, so it takes at most a hundredth of the time. */
+/* Waits that may have lasted too long by now. Looking costs, so it takes at most a hundredth of the time; and it goes on until it
+ * has seen the waits that began while somebody was awake for the last time. */
 static void look_for_hangs(struct monitor *m)
 {
     struct sni_rt *rt = m->rt;
     int64_t begin = sn_now();
 
-    if (rt->opts.hang_ns < 0)
-        return;
-    if (sni_load_seq(&rt->idle.awake) + sni_load_rlx(&rt->idle.stuck) != 0 && m->hang_at == INT64_MAX)
-        m->hang_at = begin + rt->opts.hang_ns + LOOK_NS;
-    if (begin < m->hang_at)
+    if (m->active == INT64_MIN || begin < m->hang_at)
         return;
     sni_hang_look(rt);
-    int64_t end = sn_now(), pause = (end - begin) * 100;
-    bool on = sni_load_seq(&rt->idle.awake) + sni_load_rlx(&rt->idle.stuck) != 0;
-    m->hang_at = on ? end + LOOK_NS + (pause > rt->opts.hang_ns ? pause : rt->opts.hang_ns) : INT64_MAX;
+    int64_t end = sn_now(), sees_all = m->active + rt->opts.hang_ns + LOOK_NS, pause = end + (end - begin) * 100;
+    if (begin >= sees_all)
+        m->active = INT64_MIN;
+    m->hang_at = pause > sees_all ? pause : sees_all;
+}
+
+/* (idle.lock) */
+static void note_activity(struct monitor *m)
+{
+    struct sni_rt *rt = m->rt;
+    bool active = rt->idle.awake != 0 || rt->idle.stuck != 0 || rt->idle.epoch != m->epoch;
+    int64_t now = sn_now();
+
+    m->epoch = rt->idle.epoch;
+    if (!active || rt->opts.hang_ns < 0)
+        return;
+    if (m->active == INT64_MIN && m->hang_at < now + rt->opts.hang_ns + LOOK_NS)
+        m->hang_at = now + rt->opts.hang_ns + LOOK_NS;
+    m->active = now;
 }
 
 /* Whether to look again after LOOK_NS; else it sleeps until somebody rings. */
@@ -238,6 +253,7 @@ static bool goes_on(struct monitor *m)
     bool on;
 
     sni_spin_lock(&rt->idle.lock);
+    note_activity(m);
     m->quiet = rt->idle.awake == 0 ? m->quiet + 1 : 0;
     on = m->quiet < QUIET_LOOKS || m->refused > 0 || is_unattended(rt) || sni_load_rlx(&rt->hogs.n) != 0 ||
          sni_load_rlx(&rt->stacks.waiting) != 0;
@@ -248,7 +264,7 @@ static bool goes_on(struct monitor *m)
 
 static void *run(void *arg)
 {
-    struct monitor m = { .rt = arg, .hang_at = INT64_MAX };
+    struct monitor m = { .rt = arg, .active = INT64_MIN };
     struct sni_rt *rt = arg;
 
     for (;;) {
@@ -259,7 +275,7 @@ static void *run(void *arg)
             sni_report_all(rt);
         look(&m);
         look_for_hangs(&m);
-        int64_t wait = goes_on(&m) ? LOOK_NS : m.hang_at == INT64_MAX ? INT64_MAX : m.hang_at - sn_now();
+        int64_t wait = goes_on(&m) ? LOOK_NS : m.active == INT64_MIN ? INT64_MAX : m.hang_at - sn_now();
         (void)sni_os_futex_wait(&rt->monitor.bell, bell, wait == INT64_MAX ? wait : sni_os_clock() + wait);
     }
 }

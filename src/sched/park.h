@@ -233,14 +233,14 @@ static sni_inline int32_t sni_park(struct sni_wait *wait, sn_ctx *ctx, const str
 {
     struct sni_armed armed = { wait, sni_wait_seq(wait), ctx, commit, arg, 1 };
 
+    struct sni_worker *w = sni_self();
     sni_store_rlx(&wait->object, object); /* these for reports; see wait.h */
-    sni_store_rlx(&wait->reason, reason);
     if (sni_unlikely(wait->kind == SNI_WAIT_THREAD))
         return sni_park_thread(wait, &armed);
-    struct sni_worker *w = sni_self();
     sni_store_rlx(&wait->since, sni_load_rlx(&w->own.about));
+    sni_store_rlx(&wait->reason, reason);
     if (sni_checks_on())
-        sni_check_park(w, sni_task_of(wait), reason);
+        sni_check_park(w, sni_task_of(wait));
     if (sni_ctx_endless(ctx)) {
         sni_switch(w, sni_task_of(wait), sni_pick(w), commit, arg);
     } else {
@@ -249,6 +249,8 @@ static sni_inline int32_t sni_park(struct sni_wait *wait, sn_ctx *ctx, const str
         sni_switch(w, sni_task_of(wait), sni_pick(w), sni_commit_armed, &armed);
         sni_await_commit(&armed);
     }
+    if (sni_checks_on())
+        sni_check_woken(sni_task_of(wait), reason);
     return wait->result;
 }
 

@@ -88,6 +88,7 @@ struct sni_worker {
     struct {                      /* stopped for a look from outside: see halt.c */
         uint32_t state;           /* (a) futex */
         uint32_t ncalls;          /* what it does, once it stands */
+        int64_t deaf_until;       /* (rt->halt.lock) it did not answer */
         uintptr_t sp;
         void *calls[SNI_CALLS];
     } halt;
@@ -111,8 +112,10 @@ struct sni_rt {
     struct sni_poll poll;
     struct {
         struct sni_spin lock;
-        struct sni_task_chunk **chunks; /* (lock) */
-        size_t nchunks, room;           /* (lock) */
+        struct sni_task_chunk **chunks; /* (a) written under lock */
+        size_t nchunks, room;           /* (a) (lock) */
+        struct sni_task_chunk **old[32]; /* (lock) arrays that were too small; each twice the one before */
+        uint32_t nold;                  /* (lock) */
         struct sni_task_chunk *some;    /* (lock) those with a free record */
         uint32_t first_gen;             /* (c) even */
         uint32_t idle;                  /* (a) a slab has become free: there may be memory to give back */

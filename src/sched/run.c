@@ -63,6 +63,7 @@ void sni_run_forked(void)
     struct sni_rt *rt = process.current;
 
     sni_store_rel(&process.taken, 0u);
+    sni_os_interrupts_forked();
     if (!rt)
         return;
     process.current = NULL;
@@ -318,6 +319,8 @@ static int finish_run(struct sni_rt *rt, int code)
     } else {
         sni_report_left(rt);
         sni_halt_end(rt);
+        if (rt->opts.checks)
+            sni_checks_finish();
         for (int i = 0; i < sni_started(rt); i++)
             sni_timers_end(&rt->workers[i].timers);
         sni_store_rel(&process.current, (struct sni_rt *)NULL);

@@ -541,7 +541,11 @@ void sni_sim_loop(struct sni_worker *w)
     struct sni_sim *s = rt->sim;
 
     sni_self_store(w);
+    sni_store_rlx(&w->thread_id, (uint32_t)sni_os_thread_id());
+    sni_spin_lock(&rt->idle.lock); /* as in sni_worker_run */
+    sni_spin_unlock(&rt->idle.lock);
     w->altstack = sni_os_altstack_set();
+    w->signal_mask = sni_os_signal_mask();
     sni_san_thread(w);
     sni_clock_begin_virtual(s->now);
     while (collect(s, rt), !sni_load_acq(&rt->stopping)) {

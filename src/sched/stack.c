@@ -140,8 +140,8 @@ bool sni_stack_wait(struct sni_rt *rt, struct sni_task *task)
     struct sni_stacks *s = &rt->stacks;
 
     sni_spin_lock(&s->lock);
-    bool wait = s->out > 0 && !s->last_chance;
-    s->last_chance = false;
+    bool wait = s->out > 0 && s->last_chance != &task->wait;
+    s->last_chance = NULL;
     if (wait) {
         task->wait.next = NULL;
         *s->waiters_end = &task->wait;
@@ -175,7 +175,7 @@ bool sni_stack_last_chance(struct sni_rt *rt)
     if (sni_load_rlx(&rt->stacks.waiting) == 0)
         return false;
     sni_spin_lock(&rt->stacks.lock);
-    rt->stacks.last_chance = true;
+    rt->stacks.last_chance = rt->stacks.waiters;
     sni_spin_unlock(&rt->stacks.lock);
     sni_stack_serve_one(rt);
     return true;

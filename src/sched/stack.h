@@ -28,7 +28,7 @@ struct sni_stacks {
     struct sni_stack_slab *some;          /* (lock) slabs with a free stack */
     struct sni_wait *waiters, **waiters_end; /* (lock) fresh tasks for which there was no stack */
     uint32_t waiting;                     /* (a) how many; written under lock */
-    bool last_chance;                     /* (lock) who would wait next shall not */
+    struct sni_wait *last_chance;         /* (lock) who shall not wait once more */
     size_t out;                           /* (lock) stacks with workers: bound or at hand */
     size_t dirty;                         /* (a) free stacks that may hold memory; written under lock */
 };

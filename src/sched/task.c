@@ -49,8 +49,9 @@ static bool make_room(struct sni_rt *rt)
         return false;
     if (rt->tasks.nchunks)
         memcpy(chunks, rt->tasks.chunks, rt->tasks.nchunks * sizeof *chunks);
-    sni_free(rt->tasks.chunks, rt->tasks.room * sizeof *chunks);
-    rt->tasks.chunks = chunks;
+    if (rt->tasks.chunks)
+        rt->tasks.old[rt->tasks.nold++] = rt->tasks.chunks; /* sni_task_at may be reading it */
+    sni_store_rel(&rt->tasks.chunks, chunks);               /* pairs with the acquire there */
     rt->tasks.room = room;
     return true;
 }
@@ -82,7 +83,8 @@ static bool add_chunk(struct sni_rt *rt)
     for (int i = 0; i < SLABS; i++)
         c->gen[i] = rt->tasks.first_gen;
     list_chunk(rt, c);
-    rt->tasks.chunks[rt->tasks.nchunks++] = c;
+    rt->tasks.chunks[rt->tasks.nchunks] = c;
+    sni_store_rel(&rt->tasks.nchunks, rt->tasks.nchunks + 1); /* pairs with the acquire in sni_task_at */
     return true;
 err_tasks:
     sni_os_unreserve(c->tasks, CHUNK_BYTES);
@@ -187,6 +189,8 @@ void sni_tasks_destroy(struct sni_rt *rt)
         sni_free(c, sizeof *c);
     }
     sni_free(rt->tasks.chunks, rt->tasks.room * sizeof *rt->tasks.chunks);
+    for (uint32_t i = 0; i < rt->tasks.nold; i++)
+        sni_free(rt->tasks.old[i], ((size_t)16 << i) * sizeof *rt->tasks.chunks);
 }
 
 void sni_task_some(struct sni_rt *rt, uint32_t first, bool (*fn)(struct sni_task *task, void *arg), void *arg)
@@ -201,10 +205,13 @@ void sni_task_some(struct sni_rt *rt, uint32_t first, bool (*fn)(struct sni_task
 
 const struct sni_task *sni_task_at(const struct sni_rt *rt, const struct sni_wait *wait)
 {
-    for (size_t i = 0; i < rt->tasks.nchunks; i++) {
-        uintptr_t at = (uintptr_t)sni_task_of(wait) - (uintptr_t)rt->tasks.chunks[i]->tasks;
+    size_t n = sni_load_acq(&rt->tasks.nchunks); /* pairs with the release in add_chunk */
+    struct sni_task_chunk **chunks = sni_load_acq(&rt->tasks.chunks); /* pairs with the release in make_room: it has those n */
+
+    for (size_t i = 0; i < n; i++) {
+        uintptr_t at = (uintptr_t)sni_task_of(wait) - (uintptr_t)chunks[i]->tasks;
         if (at < CHUNK_BYTES)
-            return at % sizeof(struct sni_task) == 0 ? &rt->tasks.chunks[i]->tasks[at / sizeof(struct sni_task)] : NULL;
+            return at % sizeof(struct sni_task) == 0 ? &chunks[i]->tasks[at / sizeof(struct sni_task)] : NULL;
     }
     return NULL;
 }

@@ -25,6 +25,7 @@ struct sni_task {
     void *san;            /* (o) what a sanitizer keeps for a stack that does not run */
     struct sni_worker *home; /* (o) pinned: its worker, once it has run */
     uint64_t told;        /* the monitor's: the number of the wait that was last reported as a hang */
+    uint8_t found;        /* (o) by sni_check_park */
     bool failing;         /* (o) inside sn_fail */
     bool blocking;        /* (o) inside sn_blocking */
     bool hidden;          /* (o) one of the runtime's own: not in reports, and no part of what is simulated */
@@ -70,8 +71,8 @@ static inline bool sni_task_is_alive(const struct sni_task *t)
     return sni_load_acq(&t->gen) % 2 == 1; /* pairs with the release in sni_task_spawn */
 }
 
-/* The living tasks from that index on, until fn answers false; and the task whose wait is at an address, NULL: none is. The
- * caller holds tasks.lock, or all is still; fn must not start or end tasks. */
+/* The living tasks from that index on, until fn answers false; while the caller holds tasks.lock, or all is still; fn must
+ * not start or end tasks. And the task whose wait is at an address, NULL: none is; at any time. */
 void sni_task_some(struct sni_rt *rt, uint32_t first, bool (*fn)(struct sni_task *task, void *arg), void *arg);
 const struct sni_task *sni_task_at(const struct sni_rt *rt, const struct sni_wait *wait);
 

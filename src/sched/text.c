@@ -81,6 +81,11 @@ void sni_say_task(struct sni_text *t, const struct sni_sight *task)
     if (task->worker >= 0)
         sni_say(t, " on worker %d", task->worker);
     sni_say(t, "\n");
+    for (uint32_t i = 0; i < task->nholds; i++) {
+        sni_os_symbol(&t->symbols, task->held[i].site, what, sizeof what);
+        sni_say(t, "    %s %s %p, at %s\n", task->held[i].flags & SNI_LOCK_PERMIT ? "took permits of" : "holds",
+                task->held[i].kind, task->held[i].lock, what);
+    }
 }
 
 void sni_say_calls(struct sni_text *t, void *const *calls, uint32_t n)

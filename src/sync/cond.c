@@ -47,7 +47,7 @@ static int wait_for(struct cond *c, sn_mutex *mutex, sn_ctx *ctx, struct sni_wai
     struct sni_node me = { .wait = self, .seq = sni_wait_seq(self) };
     struct leaving leaving = { c, mutex, self };
 
-    if (sni_checks_on())
+    if (sni_unlikely(self->held != NULL))
         sni_lock_released(self, mutex);
     (void)sni_word_lock(&c->word);
     sni_queue_push(&c->queue, &me);

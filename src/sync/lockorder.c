@@ -16,7 +16,7 @@ void sn_lockorder_taken(const void *lock, const char *kind, bool of_thread)
     struct sni_wait *self;
 
     if (sni_checks_on() && (self = sni_wait_self()) != NULL)
-        sni_lock_taken(self, lock, kind, __builtin_return_address(0), of_thread);
+        sni_lock_taken(self, lock, kind, __builtin_return_address(0), of_thread ? SNI_LOCK_OF_THREAD : SNI_LOCK);
 }
 
 void sn_lockorder_released(const void *lock)

@@ -193,7 +193,7 @@ static __attribute__((noinline)) int lock_checked(sn_mutex *m, sn_ctx *ctx, stru
     if (!lock_fast(m, self))
         r = lock_slow(m, ctx, self);
     if (r == 0)
-        sni_lock_taken(self, m, "mutex", site, false);
+        sni_lock_taken(self, m, "mutex", site, SNI_LOCK);
     return r;
 }
 
@@ -229,7 +229,7 @@ int sn_mutex_try_lock(sn_mutex *m)
     if (!lock_fast(m, self))
         return SN_EBUSY;
     if (sni_checks_on())
-        sni_lock_taken(self, m, "mutex", __builtin_return_address(0), false);
+        sni_lock_taken(self, m, "mutex", __builtin_return_address(0), SNI_LOCK);
     return 0;
 }
 
@@ -282,7 +282,7 @@ void sn_mutex_unlock(sn_mutex *m)
 {
     struct sni_wait *self = enter_or_panic("unlocks %mutex", m);
 
-    if (sni_checks_on())
+    if (sni_unlikely(self->held != NULL)) /* whether the checks are still on or not */
         sni_lock_released(self, m);
     unlock(m, self);
     sni_point(NULL, NULL);

@@ -133,7 +133,7 @@ static __attribute__((noinline)) int lock_checked(struct rwmutex *m, sn_ctx *ctx
     if (!lock_fast(m, self))
         r = lock_slow(m, ctx, self);
     if (r == 0)
-        sni_lock_taken(self, m, "rwmutex", site, false);
+        sni_lock_taken(self, m, "rwmutex", site, SNI_LOCK);
     return r;
 }
 
@@ -170,7 +170,7 @@ int sn_rwmutex_try_lock(sn_rwmutex *mutex)
         sni_spin_pause(&tries); /* it is just becoming free */
     }
     if (sni_checks_on())
-        sni_lock_taken(self, mutex, "rwmutex", __builtin_return_address(0), false);
+        sni_lock_taken(self, mutex, "rwmutex", __builtin_return_address(0), SNI_LOCK);
     return 0;
 }
 
@@ -182,7 +182,7 @@ void sn_rwmutex_unlock(sn_rwmutex *mutex)
 
     sni_check((sni_load_rlx(&m->word) & WRITER) && sni_load_rlx(&m->writer) == self,
               "sn_rwmutex_unlock: this task or thread is not the writer");
-    if (sni_checks_on())
+    if (sni_unlikely(self->held != NULL))
         sni_lock_released(self, mutex);
     sni_store_rlx(&m->writer, (struct sni_wait *)NULL); /* while it is still ours */
     if (sni_unlikely(!sni_cas_acqrel(&m->word, &w, (uint64_t)0))) { /* release: pairs with the acquire in the fast paths */
@@ -231,7 +231,7 @@ static __attribute__((noinline)) int rlock_checked(struct rwmutex *m, sn_ctx *ct
     if (!rlock_fast(m))
         r = rlock_slow(m, ctx, self);
     if (r == 0)
-        sni_lock_taken(self, m, "rwmutex", site, false);
+        sni_lock_taken(self, m, "rwmutex", site, SNI_LOCK_SHARED);
     return r;
 }
 
@@ -267,7 +267,7 @@ int sn_rwmutex_try_rlock(sn_rwmutex *mutex)
         sni_spin_pause(&tries);
     }
     if (sni_checks_on())
-        sni_lock_taken(sni_wait_or_panic("sn_rwmutex_try_rlock"), mutex, "rwmutex", __builtin_return_address(0), false);
+        sni_lock_taken(sni_wait_or_panic("sn_rwmutex_try_rlock"), mutex, "rwmutex", __builtin_return_address(0), SNI_LOCK_SHARED);
     return 0;
 }
 

@@ -105,7 +105,10 @@ int sn_sem_acquire(sn_ctx *ctx, sn_sem *sem, int n)
         return SN_EINVAL;
     if ((r = sni_begin(&ctx, &self, "acquires %semaphore", sem)) != 0)
         return r;
-    return sni_likely(take(s, (uint64_t)n)) ? 0 : acquire_slow(s, (uint64_t)n, ctx, self);
+    r = sni_likely(take(s, (uint64_t)n)) ? 0 : acquire_slow(s, (uint64_t)n, ctx, self);
+    if (sni_checks_on() && r == 0)
+        sni_lock_taken(self, s, "semaphore", __builtin_return_address(0), SNI_LOCK_PERMIT);
+    return r;
 }
 
 int sn_sem_try_acquire(sn_sem *sem, int n)
@@ -123,9 +126,12 @@ int sn_sem_try_acquire(sn_sem *sem, int n)
         } else if ((w & WAITERS) || w / ONE < (uint64_t)n) {
             return SN_EAGAIN;
         } else if (sni_cas_acqrel(&s->word, &w, w - (uint64_t)n * ONE)) { /* as in take */
-            return 0;
+            break;
         }
     }
+    if (sni_checks_on())
+        sni_lock_taken(sni_wait_or_panic("sn_sem_try_acquire"), s, "semaphore", __builtin_return_address(0), SNI_LOCK_PERMIT);
+    return 0;
 }
 
 static sni_inline void release(struct sem *s, int n)
@@ -151,6 +157,8 @@ static sni_inline void release(struct sem *s, int n)
 
 void sn_sem_release(sn_sem *sem, int n)
 {
+    if (sni_checks_on())
+        sni_lock_released(sni_wait_or_panic("sn_sem_release"), sem); /* if it was ours */
     if (sni_unlikely(sni_is_watched(sni_self()))) {
         sni_point("releases %semaphore", sem);
         release(inside(sem), n);

@@ -48,6 +48,47 @@ MODEL(cancel_alone)
     sn_ctx_free(f.ctx);
 }
 
+/* --- a wait that its context and a peer want to end: one of them does --- */
+
+struct duel {
+    sn_rawchan *c;
+    sn_ctx *ctx;
+    int sent, got; /* (a) */
+};
+
+static void *receives_in_a_duel(void *arg)
+{
+    struct duel *d = arg;
+    int v = 0, r = sn_rawchan_recv(d->ctx, d->c, &v);
+    CHECK(r == 0 || r == SN_ECANCELED);
+    if (r == 0)
+        (void)__atomic_fetch_add(&d->got, v, __ATOMIC_RELAXED);
+    return NULL;
+}
+
+static void *sends_in_a_duel(void *arg)
+{
+    struct duel *d = arg;
+    for (int i = 0; i < 3; i++)
+        if (sn_rawchan_try_send(d->c, &(int){ 1 }) == 0)
+            (void)__atomic_fetch_add(&d->sent, 1, __ATOMIC_RELAXED);
+    return NULL;
+}
+
+MODEL(send_against_cancel)
+{
+    struct duel d = { .ctx = new_ctx() };
+    (void)arg;
+    CHECK_EQ(sn_rawchan_make(&d.c, sizeof(int), 0), 0);
+    struct sni_os_thread a = model_thread(receives_in_a_duel, &d), b = model_thread(sends_in_a_duel, &d);
+    sn_ctx_cancel(d.ctx);
+    model_join(a);
+    model_join(b);
+    CHECK_EQ(d.sent, d.got);
+    sn_rawchan_free(d.c);
+    sn_ctx_free(d.ctx);
+}
+
 /* --- mutex --- */
 
 struct locked {

@@ -66,10 +66,11 @@ int sni_os_handle(enum sni_os_interrupt which, int signo, sni_os_interrupt_fn *f
 
     if (which == SNI_OS_HALT)
         signo = SIGURG; /* by default it does nothing: a late one harms nobody */
-    bool again = h->signo == signo; /* in a child of a process that had it: `previous` is what the parent found */
+    else if (signo == SIGURG || signo == SIGSEGV || signo == SIGBUS || signo == SIGFPE || signo == SIGILL || signo == SIGABRT)
+        return -EINVAL;
+    bool again = h->signo == signo; /* by a runtime that is kept: `previous` is what that found */
     h->arg = arg;
     h->signo = signo;
-    sni_store_seq(&h->inside, 0u);
     sni_store_seq(&h->fn, fn);
     sigfillset(&action.sa_mask);
     sigdelset(&action.sa_mask, SIGSEGV);
@@ -97,4 +98,14 @@ void sni_os_unhandle(enum sni_os_interrupt which)
 void sni_os_interrupt_thread(int id)
 {
     (void)syscall(SYS_tgkill, getpid(), id, SIGURG);
+}
+
+void sni_os_interrupts_forked(void)
+{
+    for (int i = 0; i < SNI_OS_INTERRUPTS; i++) {
+        struct handled *h = &handled[i];
+        if (h->signo != 0)
+            (void)sigaction(h->signo, &h->previous, NULL);
+        *h = (struct handled){ .signo = 0 };
+    }
 }
