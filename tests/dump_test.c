@@ -108,7 +108,7 @@ static int dumps(sn_ctx *ctx, void *arg)
     } while (__atomic_load_n(&holds, __ATOMIC_ACQUIRE) == 0 || !strstr(about(text, " \"patient\""), ": receiving"));
     CHECK_SAYS(text, "sennit: 4 tasks, ");
     CHECK_SAYS(text, " workers\n  worker 0, thread "); /* two, and perhaps a spare */
-    CHECK_SAYS(text, "\n  worker 1, thread ");
+    CHECK_SAYS(text, "\n  worker 1"); /* its thread may have only just begun */
     CHECK_SAYS(text, ": runs task ");
     CHECK_SAYS(about(text, " \"patient\", started at "), "dump_test.c:");
     CHECK_SAYS(about(text, " \"patient\""), "waits_deep: receiving from channel ");
