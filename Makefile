@@ -61,7 +61,7 @@ mutations: ## one change after the other that the model's tests must notice
 
 FAULTS_FLAGS = -DSN_FAULTS=ON -DSN_DEBUG=ON
 faults: clang-deps ## every test again and again, each time with another call to the system made to fail; hours
-	@SN_FAULT_RUNS=300 SN_STRESS_MS=20 SN_SLOW=1000 $(MAKE) test BUILD=build/faults-asan \
+	@SN_FAULT_RUNS=300 SN_FAULT_STRICT=1 SN_STRESS_MS=20 SN_SLOW=1000 $(MAKE) test BUILD=build/faults-asan \
 	    FLAGS="-DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ $(FAULTS_FLAGS) -DSN_SANITIZE=address,undefined"
 
 faults-part: ## the same for some of the calls; minutes
