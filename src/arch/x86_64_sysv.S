@@ -13,6 +13,15 @@
  */
         .text
 
+        .macro at_saved_registers       /* where they lie below the frame's address, for who unwinds */
+        .cfi_offset %r15, -56
+        .cfi_offset %r14, -48
+        .cfi_offset %r13, -40
+        .cfi_offset %r12, -32
+        .cfi_offset %rbx, -24
+        .cfi_offset %rbp, -16
+        .endm
+
         .macro save_registers
         pushq   %rbp
         .cfi_adjust_cfa_offset 8
@@ -103,12 +112,7 @@ sni_arch_leave:
         endbr64
         movq    %rdi, %rsp
         .cfi_def_cfa %rsp, 56
-        .cfi_offset %r15, -56
-        .cfi_offset %r14, -48
-        .cfi_offset %r13, -40
-        .cfi_offset %r12, -32
-        .cfi_offset %rbx, -24
-        .cfi_offset %rbp, -16
+        at_saved_registers
         restore_registers_and_return
         .cfi_endproc
         .size   sni_arch_leave, . - sni_arch_leave
@@ -127,12 +131,7 @@ sni_arch_call_at:
         .cfi_remember_state
         movq    %rdi, %rbp
         .cfi_def_cfa %rbp, 56           /* from here on the caller is who called sni_arch_switch on that stack */
-        .cfi_offset %r15, -56
-        .cfi_offset %r14, -48
-        .cfi_offset %r13, -40
-        .cfi_offset %r12, -32
-        .cfi_offset %rbx, -24
-        .cfi_offset %rbp, -16
+        at_saved_registers
         movq    %rdx, %rdi
         call    *%rsi
         .cfi_restore_state

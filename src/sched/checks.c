@@ -269,11 +269,6 @@ static void say_circle(struct sni_text *t, const struct order_edge *closing, uin
 
 /* --- what is held --- */
 
-static struct sni_task *task_of(struct sni_wait *self)
-{
-    return sni_wait_is_task(self) ? sni_task_of(self) : NULL;
-}
-
 /* (graph.lock) Adds the edge; what it closes is said in *t. */
 static void add_edge(struct sni_wait *self, const struct sni_holding *h, const void *lock, const char *kind, struct sni_text *t)
 {
@@ -288,9 +283,8 @@ static void add_edge(struct sni_wait *self, const struct sni_holding *h, const v
     e->to = to;
     e->held_at = h->site;
     e->ncalls = sni_calls_here(e->calls, CALLS);
-    struct sni_task *task = task_of(self);
-    if ((e->by_task = task != NULL))
-        sni_look_at(task->rt, task, &e->who);
+    if ((e->by_task = sni_wait_is_task(self)))
+        sni_look_at(sni_task_of(self)->rt, sni_task_of(self), &e->who);
     if (search(to, from)) {
         for (const struct order_edge *at = from->came_by; at; at = at->from->came_by)
             length++;
@@ -349,16 +343,34 @@ void sni_lock_released(struct sni_wait *self, const void *lock)
         }
 }
 
-/* Those with the flags `with` and without any of `without`. */
+/* The first from the i-th on with the flags `with` and without any of `without`; NULL: there is none. */
+static const struct sni_holding *held_from(const struct sni_held *held, uint32_t i, unsigned with, unsigned without)
+{
+    for (; held && i < held->n; i++)
+        if ((held->at[i].flags & with) == with && !(held->at[i].flags & without))
+            return &held->at[i];
+    return NULL;
+}
+
 static void say_held(struct sni_text *t, const struct sni_held *held, unsigned with, unsigned without)
 {
+    const struct sni_holding *h;
     char name[256];
 
-    for (uint32_t i = 0; i < held->n; i++)
-        if ((held->at[i].flags & with) == with && !(held->at[i].flags & without)) {
-            sni_os_symbol(&t->symbols, held->at[i].site, name, sizeof name);
-            sni_say(t, "    %s %p, taken at\n      %s\n", held->at[i].kind, held->at[i].lock, name);
-        }
+    for (uint32_t i = 0; (h = held_from(held, i, with, without)) != NULL; i = (uint32_t)(h - held->at) + 1) {
+        sni_os_symbol(&t->symbols, h->site, name, sizeof name);
+        sni_say(t, "    %s %p, taken at\n      %s\n", h->kind, h->lock, name);
+    }
+}
+
+/* A line of its own for the task that a report is about. */
+static void say_whose(struct sni_text *text, const struct sni_task *t)
+{
+    struct sni_sight who;
+
+    sni_look_at(t->rt, t, &who);
+    sni_say_who(text, &who);
+    sni_say(text, "\n");
 }
 
 uint32_t sni_locks_of(const struct sni_task *task, struct sni_holding *out, uint32_t most)
@@ -380,22 +392,16 @@ static void drop_held(struct sni_wait *self)
 
 static void report_held(struct sni_wait *self, const struct sni_task *task, const char *what)
 {
-    const struct sni_held *held = self->held;
+    enum { OTHERS_MAY_RELEASE = SNI_LOCK_PERMIT | SNI_LOCK_SHARED };
+    const struct sni_holding *first = held_from(self->held, 0, 0, OTHERS_MAY_RELEASE);
     struct sni_text t = { 0 };
-    struct sni_sight who;
-    uint32_t i = 0;
 
-    while (held && i < held->n && (held->at[i].flags & (SNI_LOCK_PERMIT | SNI_LOCK_SHARED)))
-        i++;
-    if (!sni_checks_on() || !held || i == held->n || !is_news(held->at[i].site, LOCKS_AT_END))
+    if (!sni_checks_on() || !first || !is_news(first->site, LOCKS_AT_END))
         return;
     sni_say(&t, "sennit: %s\n", what);
-    if (task) {
-        sni_look_at(task->rt, task, &who);
-        sni_say_who(&t, &who);
-        sni_say(&t, "\n");
-    }
-    say_held(&t, held, 0, SNI_LOCK_PERMIT | SNI_LOCK_SHARED);
+    if (task)
+        say_whose(&t, task);
+    say_held(&t, self->held, 0, OTHERS_MAY_RELEASE);
     sni_report_text(task ? task->rt : sni_rt_self(), &t);
     sni_text_end(&t);
 }
@@ -428,7 +434,6 @@ static size_t stack_used(const struct sni_task *t)
 
 void sni_check_park(struct sni_worker *w, struct sni_task *t)
 {
-    const struct sni_held *held = t->wait.held;
     size_t all = t->rt->stacks.size - SNI_STACK_GUARD, used;
     uint64_t mask;
 
@@ -436,9 +441,8 @@ void sni_check_park(struct sni_worker *w, struct sni_task *t)
     if (t == &w->own.idle)
         return;
     used = stack_used(t);
-    for (uint32_t i = 0; held && i < held->n; i++)
-        if (held->at[i].flags & SNI_LOCK_OF_THREAD)
-            t->found |= HELD_OF_THREAD;
+    if (held_from(t->wait.held, 0, SNI_LOCK_OF_THREAD, 0))
+        t->found |= HELD_OF_THREAD;
     if (used > all / 5 * 4 && used <= all) /* else it is on a stack of its own */
         t->found |= LITTLE_STACK;
     if ((mask = sni_os_signal_mask()) != w->signal_mask) { /* it stays with the thread: the next task to run there has it */
@@ -447,29 +451,17 @@ void sni_check_park(struct sni_worker *w, struct sni_task *t)
     }
 }
 
-static void say_finding(struct sni_text *text, const struct sni_task *t)
-{
-    struct sni_sight who;
-
-    sni_look_at(t->rt, t, &who);
-    sni_say_who(text, &who);
-    sni_say(text, "\n");
-}
-
 static void tell_of_thread_locks(const struct sni_task *t, const struct sni_reason *reason)
 {
-    const struct sni_held *held = t->wait.held;
+    const struct sni_holding *first = held_from(t->wait.held, 0, SNI_LOCK_OF_THREAD, 0);
     struct sni_text text = { 0 };
-    uint32_t i = 0;
 
-    while (held && i < held->n && !(held->at[i].flags & SNI_LOCK_OF_THREAD))
-        i++;
-    if (!held || i == held->n || !is_news(held->at[i].site, THREAD_LOCK))
+    if (!first || !is_news(first->site, THREAD_LOCK))
         return;
     sni_say(&text, "sennit: a task waits (%s) while it holds a lock that belongs to its thread: other tasks run there"
                    " meanwhile, and it may go on elsewhere\n", reason->text);
-    say_finding(&text, t);
-    say_held(&text, held, SNI_LOCK_OF_THREAD, 0);
+    say_whose(&text, t);
+    say_held(&text, t->wait.held, SNI_LOCK_OF_THREAD, 0);
     sni_report_text(t->rt, &text);
     sni_text_end(&text);
 }
@@ -483,7 +475,7 @@ static void tell_of_stack(const struct sni_task *t)
         return;
     sni_say(&text, "sennit: a task uses %zu of its %zu KiB of stack (sn_run_opts.stack_size)\n", stack_used(t) / 1024,
             (t->rt->stacks.size - SNI_STACK_GUARD) / 1024);
-    say_finding(&text, t);
+    say_whose(&text, t);
     sni_say_calls(&text, calls, sni_calls_here(calls, SNI_CALLS));
     sni_report_text(t->rt, &text);
     sni_text_end(&text);
@@ -497,7 +489,7 @@ static void tell_of_mask(const struct sni_task *t)
         return;
     sni_say(&text, "sennit: a task waits with another signal mask than it found: that stays with the thread, and others run"
                    " there now\n");
-    say_finding(&text, t);
+    say_whose(&text, t);
     sni_report_text(t->rt, &text);
     sni_text_end(&text);
 }

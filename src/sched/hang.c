@@ -14,7 +14,6 @@
 #include "sennit/time.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 enum { ROUNDS = 1000, NOBODY = -1, MOST_NS = 20000000 };
 
@@ -33,7 +32,7 @@ struct suspect {
 struct suspects {
     struct sni_rt *rt;
     struct suspect *all;
-    size_t n, room;
+    uint32_t n, room;
     int64_t give_up;   /* the monitor has other things to do */
     int64_t before;    /* waiting since then, at the latest */
     uint32_t end;      /* of the chunk that is looked at */
@@ -76,25 +75,10 @@ static bool suspect(struct sni_task *t, void *arg)
     return true;
 }
 
-static bool grow(struct suspects *s)
-{
-    size_t room = s->room ? s->room * 2 : 64;
-    struct suspect *all = sni_alloc(room * sizeof *all);
-
-    if (!all)
-        return false;
-    if (s->n)
-        memcpy(all, s->all, s->n * sizeof *all);
-    sni_free(s->all, s->room * sizeof *all);
-    s->all = all;
-    s->room = room;
-    return true;
-}
-
 static bool collect(struct suspects *s)
 {
     do {
-        if (s->n == s->room && !grow(s))
+        if (!SNI_GROW(s->all, s->room, s->n + 1))
             return false;
         s->more = false;
         s->end = s->next / PART * PART + PART;

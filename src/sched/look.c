@@ -71,25 +71,30 @@ void sni_sight_say(const struct sni_sight *s, char *buf, size_t size)
     (void)snprintf(buf, size, "%s%s%s%s", s->doing, s->more[0] ? " " : "", s->more, who);
 }
 
+/* What the worker noted of itself when it was halted. */
+static void take_calls(struct sni_sight *out, const struct sni_worker *w)
+{
+    out->ncalls = w->halt.ncalls;
+    memcpy(out->calls, w->halt.calls, out->ncalls * sizeof *out->calls);
+}
+
 /* No worker goes on: what is the task's own can be read, too. */
 static void look_deeper(struct sni_rt *rt, const struct sni_task *t, struct sni_sight *out, bool calls)
 {
     const struct sni_worker *w = sni_halted_in(rt, t);
 
-    if (!w && sni_is_current(rt, t)) { /* it runs on another stack: in a signal handler, or a coroutine of its own */
-        out->doing = "running";
-        return;
-    }
-    if (!w) /* who runs may be just about to change it */
-        out->nholds = sni_locks_of(t, out->held, sizeof out->held / sizeof *out->held);
     if (w) {
         out->worker = (int)w->own.id;
         if (out->waited < 0)
             out->doing = t->blocking ? "in sn_blocking" : "running";
-        out->ncalls = w->halt.ncalls;
-        memcpy(out->calls, w->halt.calls, out->ncalls * sizeof *out->calls);
+        take_calls(out, w);
         return;
     }
+    if (sni_is_current(rt, t)) { /* it runs on another stack: in a signal handler, or a coroutine of its own */
+        out->doing = "running";
+        return;
+    }
+    out->nholds = sni_locks_of(t, out->held, sizeof out->held / sizeof *out->held); /* who runs may be just about to change it */
     if (out->waited < 0)
         out->doing = t->sp ? "ready to run" : "has not run yet";
     if (calls)
@@ -140,10 +145,8 @@ bool sni_look_at_stuck(struct sni_worker *w, struct sni_sight *out)
 
     if (stuck) {
         sni_look_at(rt, t, out); /* it answered, or stays where it is: we hold idle.lock */
-        if (still && sni_halted_in(rt, t) == w) {
-            out->ncalls = w->halt.ncalls;
-            memcpy(out->calls, w->halt.calls, out->ncalls * sizeof *out->calls);
-        }
+        if (still && sni_halted_in(rt, t) == w)
+            take_calls(out, w);
     }
     sni_unhalt(rt);
     return stuck;

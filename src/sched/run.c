@@ -96,7 +96,8 @@ static int resolve(sn_run_opts *out, const sn_run_opts *in, bool simulated)
     sn_run_opts o = in ? *in : (sn_run_opts){ 0 };
 
     o.workers = resolve_workers(o.workers, simulated);
-    if (o.workers < 1 || o.workers > SNI_MAX_WORKERS || o.grace_ns < 0 || o.spares > SNI_MAX_SPARES || o.hog_ns < 0 || o.dump_signal < 0 || o.dump_signal > 64)
+    if (o.workers < 1 || o.workers > SNI_MAX_WORKERS || o.grace_ns < 0 || o.spares > SNI_MAX_SPARES || o.hog_ns < 0 ||
+        o.dump_signal < 0 || o.dump_signal > 64)
         return SN_EINVAL;
     o.spares = o.spares == 0 ? SNI_MAX_SPARES : o.spares < 0 ? 0 : o.spares;
     if (o.stack_size == 0)

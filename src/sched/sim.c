@@ -61,31 +61,7 @@ struct sni_sim {
     uint32_t nends;
 };
 
-/* Room for `need` elements in an array of *room; the new ones are zero. `array` is the address of the pointer to it, whatever
- * its type. False: no memory, and nothing has changed. */
-static bool grow(void *array, uint32_t *room, uint32_t need, size_t size)
-{
-    uint32_t n = *room ? *room : 64;
-    void *old;
-
-    if (need <= *room)
-        return true;
-    while (n < need)
-        n *= 2;
-    void *grown = sni_alloc(n * size);
-    if (!grown)
-        return false;
-    memcpy(&old, array, sizeof old);
-    if (*room)
-        memcpy(grown, old, *room * size);
-    sni_free(old, *room * size);
-    memcpy(array, &grown, sizeof grown);
-    *room = n;
-    return true;
-}
-
-#define GROW(array, room, need) grow(&(array), &(room), (need), sizeof *(array))
-#define GROW_OR_PANIC(array, room, need) sni_check(GROW((array), (room), (need)), "simulation: no memory")
+#define GROW_OR_PANIC(array, room, need) sni_check(SNI_GROW((array), (room), (need)), "simulation: no memory")
 
 /* --- choices --- */
 
@@ -274,7 +250,7 @@ static unsigned number_of(struct sni_sim *s, const void *address, const char *ki
             return o->number;
         count++;
     }
-    if (!GROW(s->objects, s->objects_room, s->nobjects + 1))
+    if (!SNI_GROW(s->objects, s->objects_room, s->nobjects + 1))
         return 0;
     s->objects[s->nobjects++] = (struct object){ address, kind, len, count + 1 };
     return count + 1;

@@ -5,7 +5,6 @@
 #include <dlfcn.h>
 #include <elf.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <link.h>
 #include <stdio.h>
 #include <string.h>
@@ -76,7 +75,7 @@ static const char *find(const struct sni_os_symbols *s, uintptr_t offset, uintpt
 
 void sni_os_symbol(struct sni_os_symbols *s, const void *pc, char *buf, size_t size)
 {
-    struct link_map *map = NULL;
+    const struct link_map *map;
     uintptr_t start = 0, offset;
     Dl_info info;
     void *more;
