@@ -1,8 +1,12 @@
 /* Time and chance: sn_now, sn_random and fair choices.
  *
  * sn_now reads the processor's counter where the kernel trusts it. Its rate is found by comparing with the system clock
- * over growing spans: 2 ms, 50 ms, 1 s, then never again. Each finding is an immutable record, published by a pointer;
- * a new one starts a little after where the old one stands, so that time never goes back.
+ * over 20 ms, then over 1 s, then never again. Each finding is an immutable record, published by a pointer.
+ *
+ * Time never goes back: a new record starts ahead of what it replaces, the system clock or the old record, by as much as
+ * the two can have drifted apart, given how exactly each was measured, until the last thread that saw the old one has used
+ * it. That is a moment, unless a thread is interrupted at the worst place, be it the one that publishes: LATE_NS allows
+ * for it. One who comes back even later than that from between pointer and counter finds another pointer and reads again.
  *
  * The counter may be coarse: on AArch64 a tick is often 40 ns, and may be 1 us. */
 #include "base/atomic.h"
@@ -17,22 +21,30 @@ struct rate {
     int64_t ns;
     uint64_t per_tick;   /* ns per tick, times 2^32 */
     uint64_t next_ticks; /* when to measure again */
+    int64_t off;         /* so many ns may be wrong in one second */
 };
 
 enum {
-    SPANS = 3,
-    LATE_NS = 100000, /* a finding that is older than this is not published: it may be behind what others have read since */
-    SLACK_NS = 64,    /* how far it may be behind in that time, if the two rates differ by 640 ppm, which is a lot */
+    SPANS = 2,
+    SECOND = 1000000000,
+    LATE_NS = 200000000, /* so long may pass between a measurement and the last use of what it replaces */
+    FRESH_NS = 100000,   /* and so much of it, until all is ready to be published */
+    SLACK_NS = 64,       /* for roundings, and for a processor that reads its counter out of order */
 };
-static const int64_t spans[SPANS] = { 2000000, 50000000, 1000000000 };
+static const int64_t spans[SPANS] = { 20000000, SECOND };
+
+/* Both clocks at one moment. */
+struct moment {
+    uint64_t ticks, unsure; /* the counter, and so many ticks later at most was it `ns` */
+    int64_t ns;
+};
 
 /* Facts about the processor, not state of a runtime: process-wide. */
 static struct {
     const struct rate *rate; /* (a) NULL: use the system clock */
     uint32_t stage;          /* (a) 0: not started; 1 .. SPANS: so many measured; odd jobs are done under `busy` */
     uint32_t busy;           /* (a) */
-    uint64_t ticks0;
-    int64_t ns0;
+    struct moment begin;
     struct rate rates[SPANS];
     struct rate virtual;     /* a simulation's: stands still, but for being set */
     const struct rate *real; /* what it stands in for */
@@ -43,47 +55,54 @@ static int64_t at(const struct rate *r, uint64_t ticks)
     return sni_load_rlx(&r->ns) + (int64_t)(((unsigned __int128)(ticks - r->ticks) * r->per_tick) >> 32);
 }
 
-/* Reads both clocks at one moment, as nearly as can be had: the counter is read before, so that time computed from the pair
- * is behind the system clock, from which we come, by less than a tick. */
-static void read_both(uint64_t *ticks, int64_t *ns)
+/* The counter is read first: time computed from the pair is behind the system clock by what is unsure at most, never ahead. */
+static struct moment read_both(void)
 {
-    uint64_t least = UINT64_MAX;
+    struct moment best = { .unsure = UINT64_MAX };
 
     for (int i = 0; i < 5; i++) { /* an interruption in the middle of one shows as a longer span */
         uint64_t before = sni_os_ticks();
-        int64_t now = sni_os_clock();
-        uint64_t span = sni_os_ticks() - before;
-        if (span < least) {
-            least = span;
-            *ticks = before;
-            *ns = now;
-        }
+        int64_t ns = sni_os_clock();
+        uint64_t unsure = sni_os_ticks() - before + 1; /* one more: it may be coarse */
+        if (unsure < best.unsure)
+            best = (struct moment){ before, unsure, ns };
     }
+    return best;
+}
+
+/* The rate between two moments; starts at the second, ahead of `old` or, without it, of the system clock. */
+static struct rate found(const struct moment *a, const struct moment *b, const struct rate *old)
+{
+    uint64_t ticks = b->ticks - a->ticks;
+    int64_t ns = b->ns;
+    struct rate r = {
+        .ticks = b->ticks,
+        .per_tick = (uint64_t)(((unsigned __int128)(b->ns - a->ns) << 32) / ticks),
+        .off = (int64_t)((unsigned __int128)(a->unsure + b->unsure) * SECOND / ticks) + 1,
+    };
+
+    if (old && at(old, b->ticks) > ns)
+        ns = at(old, b->ticks);
+    r.ns = ns + (r.off + (old ? old->off : 0)) * LATE_NS / SECOND + (int64_t)(r.per_tick >> 32) + 1 + SLACK_NS;
+    return r;
 }
 
 static void measure(void)
 {
-    uint64_t ticks = 0;
-    int64_t ns = 0;
-    uint32_t stage = sni_load_acq(&clk.stage);
-
-    if (stage > SPANS || sni_xchg_acq(&clk.busy, 1u) != 0)
+    if (sni_load_acq(&clk.stage) > SPANS || sni_xchg_acq(&clk.busy, 1u) != 0)
         return;
-    stage = sni_load_rlx(&clk.stage);
-    read_both(&ticks, &ns);
+
+    uint32_t stage = sni_load_rlx(&clk.stage);
+    struct moment now = read_both();
     if (stage == 0) {
-        clk.ticks0 = ticks;
-        clk.ns0 = ns;
+        clk.begin = now;
         sni_store_rel(&clk.stage, sni_os_ticks_usable() ? 1u : SPANS + 1u);
-    } else if (stage <= SPANS && ns - clk.ns0 >= spans[stage - 1]) {
+    } else if (stage <= SPANS && now.ns - clk.begin.ns >= spans[stage - 1]) {
         struct rate *r = &clk.rates[stage - 1];
-        const struct rate *old = sni_load_rlx(&clk.rate);
-        r->ticks = ticks;
-        r->per_tick = (uint64_t)(((unsigned __int128)(ns - clk.ns0) << 32) / (ticks - clk.ticks0));
-        r->ns = (old && at(old, ticks) > ns ? at(old, ticks) : ns) + (int64_t)(r->per_tick >> 32) + 1 + SLACK_NS;
+        *r = found(&clk.begin, &now, sni_load_rlx(&clk.rate));
         r->next_ticks = stage == SPANS ? UINT64_MAX
-                                       : clk.ticks0 + (uint64_t)(((unsigned __int128)spans[stage] << 32) / r->per_tick);
-        if (at(r, sni_os_ticks()) - r->ns < LATE_NS) { /* else we were interrupted: the next caller tries again */
+                                       : clk.begin.ticks + (uint64_t)(((unsigned __int128)spans[stage] << 32) / r->per_tick);
+        if (at(r, sni_os_ticks()) - r->ns < FRESH_NS) { /* else we were interrupted: the next caller tries again */
             sni_store_rel(&clk.rate, (const struct rate *)r); /* pairs with the acquire in sn_now */
             sni_store_rel(&clk.stage, stage + 1);
         }
@@ -121,23 +140,24 @@ void sni_clock_forked(void)
 
 int64_t sn_now(void)
 {
-    const struct rate *r = sni_load_acq(&clk.rate); /* pairs with the release in measure */
+    const struct rate *r = sni_load_acq(&clk.rate); /* pairs with the release in measure; the others below too */
 
     if (sni_unlikely(!r)) {
         if (sni_load_rlx(&clk.stage) <= SPANS)
             measure();
         int64_t ns = sni_os_clock();
-        if (!(r = sni_load_acq(&clk.rate))) /* as above; one that has been published since may be behind `ns` by now */
+        if (!(r = sni_load_acq(&clk.rate))) /* one that has been published since may be ahead of `ns` */
             return ns;
     }
-    uint64_t ticks = sni_os_ticks();
-    if (sni_unlikely(ticks >= r->next_ticks)) {
-        measure();
-        r = sni_load_acq(&clk.rate); /* as above */
+    for (;;) {
+        uint64_t ticks = sni_os_ticks();
+        if (sni_unlikely(ticks >= r->next_ticks))
+            measure();
+        const struct rate *still = sni_load_acq(&clk.rate);
+        if (sni_likely(still == r))
+            return sni_unlikely(ticks < r->ticks) ? sni_load_rlx(&r->ns) : at(r, ticks);
+        r = still;
     }
-    if (sni_unlikely(ticks < r->ticks))
-        return sni_load_rlx(&r->ns);
-    return at(r, ticks);
 }
 
 uint64_t sn_random(void)
