@@ -13,6 +13,7 @@
 #ifndef SENNIT_H
 #define SENNIT_H
 
+#include <sennit/barrier.h>
 #include <sennit/chan.h>
 #include <sennit/cond.h>
 #include <sennit/ctx.h>
@@ -20,7 +21,9 @@
 #include <sennit/dump.h>
 #include <sennit/error.h>
 #include <sennit/fd.h>
+#include <sennit/future.h>
 #include <sennit/group.h>
+#include <sennit/latch.h>
 #include <sennit/lockorder.h>
 #include <sennit/mutex.h>
 #include <sennit/once.h>
@@ -34,6 +37,7 @@
 #include <sennit/task.h>
 #include <sennit/time.h>
 #include <sennit/timer.h>
+#include <sennit/waitable.h>
 #include <sennit/waitgroup.h>
 
 #endif

@@ -336,6 +336,175 @@ TEST(freed_by_the_next_holder)
     run_everywhere(frees, NULL);
 }
 
+/* --- all that are free; how many there are, are held, and wait --- */
+
+static int counts_permits(sn_ctx *ctx, void *arg)
+{
+    sn_sem s = SN_SEM_INIT(5);
+    (void)arg;
+    CHECK_EQ(sn_sem_capacity(&s), 5);
+    CHECK_EQ(sn_sem_used(&s), 0);
+    CHECK_EQ(sn_sem_waiting(&s), 0);
+    CHECK_EQ(sn_sem_acquire(ctx, &s, 2), 0);
+    CHECK_EQ(sn_sem_used(&s), 2);
+    CHECK_EQ(sn_sem_try_acquire_all(&s), 3);
+    CHECK_EQ(sn_sem_try_acquire_all(&s), 0);
+    CHECK_EQ(sn_sem_used(&s), 5);
+    CHECK_EQ(sn_sem_available(&s), 0);
+    sn_sem_release(&s, 5);
+    CHECK_EQ(sn_sem_acquire(ctx, &s, sn_sem_capacity(&s)), 0);
+    sn_sem_release(&s, 5);
+    return 0;
+}
+
+TEST(counts_and_takes_all)
+{
+    run_everywhere(counts_permits, NULL);
+}
+
+/* --- resized and closed, while others wait: on one worker --- */
+
+static int resizes(sn_ctx *ctx, void *arg)
+{
+    struct line line = { .sem = SN_SEM_INIT(4) };
+    struct in_line big = { &line, 2, 4, SN_EINVAL, NULL };
+    sn_group g;
+    (void)arg;
+    CHECK_EQ(sn_sem_acquire(ctx, &line.sem, 4), 0);
+    sn_group_init(&g, ctx);
+    wait_in_line(&g, &line, 0, 1, NULL);
+    wait_in_line(&g, &line, 1, 2, NULL);
+    CHECK_EQ(sn_sem_waiting(&line.sem), 2);
+    CHECK_EQ(sn_sem_try_acquire_all(&line.sem), SN_EAGAIN);
+    sn_sem_resize(&line.sem, 5); /* the new one is free at once */
+    check_got(&line, "0");
+    CHECK_EQ(sn_sem_capacity(&line.sem), 5);
+    sn_sem_resize(&line.sem, 2); /* five are held: three of them have to come back before any is free */
+    CHECK_EQ(sn_sem_used(&line.sem), 5);
+    CHECK_EQ(sn_sem_available(&line.sem), 0);
+    CHECK_EQ(sn_sem_acquire(ctx, &line.sem, 3), SN_EINVAL); /* more than there are now */
+    sn_sem_release(&line.sem, 4);
+    check_got(&line, "");
+    CHECK_EQ(sn_sem_available(&line.sem), 1);
+    sn_sem_release(&line.sem, 1);
+    check_got(&line, "1");
+    sn_sem_resize(&line.sem, 6);
+    CHECK_EQ(sn_sem_acquire(ctx, &line.sem, 3), 0);
+    CHECK_EQ(sn_group_go_copy(&g, takes_its_turn, &big), 0);
+    test_let_others_go();
+    wait_in_line(&g, &line, 3, 1, NULL);
+    CHECK_EQ(sn_sem_waiting(&line.sem), 2);
+    sn_sem_resize(&line.sem, 3); /* the one who waits for four is told, and holds nobody up any more */
+    check_got(&line, "");
+    CHECK_EQ(sn_sem_waiting(&line.sem), 1);
+    sn_sem_release(&line.sem, 5);
+    check_got(&line, "3");
+    sn_sem_release(&line.sem, 1);
+    CHECK_EQ(sn_sem_used(&line.sem), 0);
+    CHECK_EQ(sn_sem_available(&line.sem), 3);
+    sn_sem_resize(&line.sem, 0);
+    CHECK_EQ(sn_sem_try_acquire(&line.sem, 1), SN_EINVAL);
+    CHECK_EQ(sn_group_wait(&g), 0);
+    return 0;
+}
+
+TEST(resized_up_and_down)
+{
+    CHECK_EQ(sn_run(resizes, NULL, &(sn_run_opts){ .workers = 1 }), 0);
+}
+
+static int closes(sn_ctx *ctx, void *arg)
+{
+    struct line line = { .sem = SN_SEM_INIT(3) };
+    struct in_line one = { &line, 0, 1, SN_ECLOSED, NULL };
+    sn_group g;
+    (void)arg;
+    CHECK_EQ(sn_sem_acquire(ctx, &line.sem, 3), 0);
+    sn_group_init(&g, ctx);
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(sn_group_go_copy(&g, takes_its_turn, &one), 0);
+    test_let_others_go();
+    CHECK_EQ(sn_sem_waiting(&line.sem), 3);
+    sn_sem_close(&line.sem);
+    sn_sem_close(&line.sem);
+    CHECK_EQ(sn_group_wait(&g), 0);
+    CHECK_EQ(sn_sem_acquire(ctx, &line.sem, 1), SN_ECLOSED);
+    CHECK_EQ(sn_sem_try_acquire(&line.sem, 1), SN_ECLOSED);
+    CHECK_EQ(sn_sem_try_acquire_all(&line.sem), SN_ECLOSED);
+    sn_sem_release(&line.sem, 3); /* what is held can still be given back */
+    CHECK_EQ(sn_sem_used(&line.sem), 0);
+    CHECK_EQ(sn_sem_acquire(ctx, &line.sem, 1), SN_ECLOSED);
+    return 0;
+}
+
+TEST(closed_for_all_who_wait_or_come)
+{
+    CHECK_EQ(sn_run(closes, NULL, &(sn_run_opts){ .workers = 1 }), 0);
+}
+
+/* Resized again and again under use: what is held never exceeds the largest size, and at the end all are back. */
+struct sizes {
+    sn_sem sem;
+    int used; /* (a) */
+    bool over; /* (a) */
+};
+
+static int uses_while_it_changes(sn_ctx *ctx, void *arg)
+{
+    struct sizes *s = arg;
+    for (int i = 0; i < 400; i++) {
+        int n = 1 + i % 4, r = sn_sem_acquire(ctx, &s->sem, n);
+        if (r == SN_EINVAL) { /* just now there are fewer than that */
+            if (sn_task_self().id)
+                sn_yield();
+            continue;
+        }
+        CHECK_EQ(r, 0);
+        CHECK(__atomic_add_fetch(&s->used, n, __ATOMIC_RELAXED) <= 6);
+        if (sn_task_self().id)
+            sn_yield();
+        (void)__atomic_sub_fetch(&s->used, n, __ATOMIC_RELAXED);
+        sn_sem_release(&s->sem, n);
+    }
+    return 0;
+}
+
+static int changes_the_size(sn_ctx *ctx, void *arg)
+{
+    struct sizes *s = arg;
+    (void)ctx;
+    for (int i = 0; !__atomic_load_n(&s->over, __ATOMIC_RELAXED); i++) {
+        sn_sem_resize(&s->sem, 1 + i % 6);
+        sn_yield();
+    }
+    sn_sem_resize(&s->sem, 6);
+    return 0;
+}
+
+static int sizes_change(sn_ctx *ctx, void *arg)
+{
+    struct sizes s = { .sem = SN_SEM_INIT(3) };
+    sn_group g, changing;
+    (void)arg;
+    sn_group_init(&g, ctx);
+    sn_group_init(&changing, ctx);
+    CHECK_EQ(sn_group_go(&changing, changes_the_size, &s), 0);
+    for (int i = 0; i < 6; i++)
+        CHECK_EQ(sn_group_go(&g, uses_while_it_changes, &s), 0);
+    CHECK_EQ(sn_group_wait(&g), 0);
+    __atomic_store_n(&s.over, true, __ATOMIC_RELAXED);
+    CHECK_EQ(sn_group_wait(&changing), 0);
+    CHECK_EQ(sn_sem_available(&s.sem), 6);
+    CHECK_EQ(sn_sem_used(&s.sem), 0);
+    CHECK_EQ(s.sem.sni_[0] & 3, 0);
+    return 0;
+}
+
+TEST(resized_under_use)
+{
+    run_everywhere(sizes_change, NULL);
+}
+
 /* --- misuse --- */
 
 static sn_sem wrong = SN_SEM_INIT(3);
@@ -356,6 +525,17 @@ static void die_with_less_than_none(void)
     sn_sem_init(&wrong, -1);
 }
 
+static void die_shrinking_below_zero(void)
+{
+    sn_sem_resize(&wrong, -1);
+}
+
+static void die_giving_too_many_after_shrinking(void)
+{
+    sn_sem_resize(&wrong, 1);
+    sn_sem_release(&wrong, 1);
+}
+
 static int waits_in_vain(sn_ctx *ctx, void *arg)
 {
     CHECK_EQ(sn_sem_acquire(ctx, arg, 2), 0);
@@ -372,5 +552,8 @@ TEST(misuse_panics)
     check_dies(die_giving_too_many, "sn_sem_release: 2 permits given back, 2 free, but only 3 there are in all");
     check_dies(die_giving_less_than_none, "sn_sem_release: -1 permits");
     check_dies(die_with_less_than_none, "sn_sem_init: -1 permits");
+    check_dies(die_shrinking_below_zero, "sn_sem_resize: -1 permits");
+    check_dies(die_giving_too_many_after_shrinking,
+               "sn_sem_release: 1 permits given back, 1 free, but only 1 there are in all");
     check_dies(die_waiting, "acquiring a semaphore (1 of 3 permits free)");
 }

@@ -3,7 +3,7 @@
 
 #include <pthread.h>
 
-_Static_assert(sizeof(sn_waitgroup) == 24, "twenty-four bytes");
+_Static_assert(sizeof(sn_waitgroup) == 48, "forty-eight bytes");
 
 static int counts(sn_ctx *ctx, void *arg)
 {
@@ -244,6 +244,101 @@ TEST(freed_by_who_waited)
     run_everywhere(frees, NULL);
 }
 
+/* --- tasks that it starts --- */
+
+struct jobs {
+    sn_waitgroup wg;
+    sn_latch go;
+    int ran; /* (a) */
+};
+
+static int job(sn_ctx *ctx, void *arg)
+{
+    struct jobs *j = arg;
+    CHECK_EQ(sn_latch_wait(ctx, &j->go), 0);
+    return __atomic_add_fetch(&j->ran, 1, __ATOMIC_RELAXED) % 2 ? SN_EIO : 0; /* dropped */
+}
+
+static int fails(sn_ctx *ctx, void *arg)
+{
+    struct jobs *j = arg;
+    CHECK_EQ(sn_latch_wait(ctx, &j->go), 0);
+    (void)__atomic_add_fetch(&j->ran, 1, __ATOMIC_RELAXED);
+    sn_fail(SN_EIO, NULL);
+}
+
+static int goes(sn_ctx *ctx, void *arg)
+{
+    struct jobs j = { .go = SN_LATCH_INIT(1) };
+    sn_waitgroup_entry who[4];
+    sn_ctx *soon;
+    (void)arg;
+    CHECK_EQ(sn_waitgroup_who(&j.wg, who, 4), 0);
+    CHECK_EQ(sn_waitgroup_go(&j.wg, job, &j), 0);
+    CHECK_EQ(sn_waitgroup_go_opts(&j.wg, fails, &j, &(sn_task_opts){ .name = "failing" }), 0);
+    CHECK_EQ(sn_waitgroup_go(&j.wg, job, &j), 0);
+    sn_waitgroup_add(&j.wg, 1);
+    CHECK_EQ(sn_waitgroup_count(&j.wg), 4);
+    CHECK_EQ(sn_ctx_with_timeout(&soon, ctx ? ctx : sn_background(), SN_MS(1)), 0);
+    CHECK_EQ(sn_waitgroup_wait_ctx(soon, &j.wg), SN_ETIMEDOUT);
+    memset(who, 0, sizeof who);
+    CHECK_EQ(sn_waitgroup_who(&j.wg, who, 2), 3); /* in the order of their starts; no more than fit */
+    CHECK(strstr(who[0].site, "waitgroup_test.c:") && strstr(who[0].site, " job"));
+    CHECK(strstr(who[1].site, " fails"));
+    CHECK(who[2].site == NULL);
+    CHECK_EQ(sn_waitgroup_who(&j.wg, NULL, 0), 3);
+    sn_latch_count_down(&j.go, 1);
+    sn_waitgroup_done(&j.wg);
+    CHECK_EQ(sn_waitgroup_wait_ctx(ctx, &j.wg), 0);
+    CHECK_EQ(j.ran, 3);
+    CHECK_EQ(sn_waitgroup_who(&j.wg, who, 4), 0);
+    sn_ctx_free(soon);
+    return 0;
+}
+
+TEST(go_and_who)
+{
+    run_everywhere(goes, NULL);
+}
+
+static int quick(sn_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    (void)__atomic_add_fetch((int *)arg, 1, __ATOMIC_RELAXED);
+    return 0;
+}
+
+static int goes_and_frees(sn_ctx *ctx, void *arg)
+{
+    int ran = 0;
+    (void)arg;
+    for (int i = 0; i < 100; i++) {
+        sn_waitgroup *wg = calloc(1, sizeof *wg);
+        CHECK(wg != NULL);
+        for (int k = 0; k < 5; k++)
+            CHECK_EQ(sn_waitgroup_go(wg, quick, &ran), 0);
+        CHECK_EQ(sn_waitgroup_wait_ctx(ctx, wg), 0);
+        CHECK_EQ(ran, 5 * (i + 1));
+        free(wg);
+    }
+    return 0;
+}
+
+TEST(freed_while_its_tasks_are_on_their_way_out)
+{
+    run_everywhere(goes_and_frees, NULL);
+}
+
+TEST(go_without_a_runtime)
+{
+    sn_waitgroup wg = { { 0 } };
+    int ran = 0;
+    CHECK_EQ(sn_waitgroup_go(&wg, quick, &ran), SN_ENOTRUNNING);
+    CHECK_EQ(sn_waitgroup_count(&wg), 0);
+    CHECK_EQ(sn_waitgroup_who(&wg, NULL, 0), 0);
+    sn_waitgroup_wait(&wg);
+}
+
 /* --- misuse --- */
 
 static sn_waitgroup wrong;
@@ -286,9 +381,9 @@ static void die_waiting(void)
 
 TEST(misuse_panics)
 {
-    check_dies(die_below_zero, "sn_waitgroup_done: 1 done, but only 0 are left");
+    check_dies(die_below_zero, "sn_waitgroup_done: 1 done, but only 0 are left; it was last brought to zero by die_below_zero");
     check_dies(die_adding_below_zero, "sn_waitgroup_done: 3 done, but only 2 are left");
-    check_dies(die_far_below_zero, "sn_waitgroup_done: 2147483648 done, but only 0 are left");
+    check_dies(die_far_below_zero, "sn_waitgroup_done: 2147483648 done, but only 0 are left; it was last brought to zero by nobody");
     check_dies(die_too_high, "sn_waitgroup_add: the counter would be 2147483648");
     check_dies(die_waiting, "waiting for a wait group (2 not done)");
 }

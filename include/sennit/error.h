@@ -39,7 +39,8 @@ SN_BEGIN
     X(ECANCELED, 125, "cancelled")                                                  \
     X(ECLOSED, 4096, "closed")                                                      \
     X(ENOTRUNNING, 4097, "no runtime is running")                                   \
-    X(ELEFT, 4098, "tasks were left over")
+    X(ELEFT, 4098, "tasks were left over")                                          \
+    X(EBROKEN, 4099, "the barrier is broken")
 
 enum {
 #define SNI_X(name, number, text) SN_##name = -(number),

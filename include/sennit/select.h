@@ -9,9 +9,9 @@
  *         return 0;
  *
  * Exactly one case happens, or none. The answer is its index; cases[index].err tells how it went: 0, or SN_ECLOSED for a
- * closed channel, which counts as ready. The array is the caller's and may be used again for the next select, with the
- * same or changed cases; times given by sn_on_after start anew each time. One channel may stand in several cases. The
- * channels and contexts of the cases that were not chosen are in use until the select has returned.
+ * closed channel, which counts as ready, or what else the object of the case has to say. The array is the caller's and may
+ * be used again for the next select, with the same or changed cases; times given by sn_on_after start anew each time. One
+ * object may stand in several cases. The objects of the cases that were not chosen are in use until the select has returned.
  *
  * The context is a parameter and needs no case; sn_on_ctx is for others. Selecting over no case, or over empty handles
  * only, waits for the context.
@@ -23,6 +23,9 @@
 
 SN_BEGIN
 
+typedef struct sn_waitable_ops sn_waitable_ops;
+struct sn_waitable;
+
 /* One case. Made by the sn_on_ macros; `err` is yours to read, the rest is private. */
 typedef struct sn_case {
     int err;
@@ -32,7 +35,9 @@ typedef struct sn_case {
         void *sni_out;
         const void *sni_in;
         int64_t sni_time;
+        const sn_waitable_ops *sni_ops;
     };
+    void *sni_arg;
     uint64_t sni_[9];
 } sn_case;
 
@@ -49,6 +54,9 @@ typedef struct sn_case {
 #define sn_on_time(deadline) sni_case_time(deadline)
 #define sn_on_after(ns)      sni_case_after(ns)
 
+/* Chosen when an object of your own is ready for a waiter with `arg` (sennit/waitable.h); err is what its `take` returned. */
+#define sn_on_waitable(waitable, ops, arg) sni_case_waitable((waitable), (ops), (arg))
+
 /* Blocks until one of the n cases happens and returns its index; if several can, each is chosen with the same chance.
  * Or the context's error: then no case has happened. SN_EINVAL for more than 65535 cases; SN_ENOMEM if a time or a plain
  * thread needs memory that is not there; SN_ENOTRUNNING for waiting with a time without a runtime. */
@@ -61,7 +69,7 @@ SN_API int sn_select_priority(sn_ctx *ctx, sn_case *cases, size_t n);
 /* Without blocking: SN_EAGAIN if at some moment of the call no case could happen. Fair, like sn_select. */
 SN_API int sn_select_try(sn_case *cases, size_t n);
 
-enum { SNI_CASE_NONE, SNI_CASE_RECV, SNI_CASE_SEND, SNI_CASE_CTX, SNI_CASE_TIME, SNI_CASE_AFTER };
+enum { SNI_CASE_NONE, SNI_CASE_RECV, SNI_CASE_SEND, SNI_CASE_CTX, SNI_CASE_WAITABLE, SNI_CASE_TIME, SNI_CASE_AFTER };
 
 static inline sn_case sni_case_make(uint32_t kind, void *object)
 {
@@ -70,6 +78,7 @@ static inline sn_case sni_case_make(uint32_t kind, void *object)
     c.sni_kind = object || kind >= SNI_CASE_TIME ? kind : (uint32_t)SNI_CASE_NONE;
     c.sni_object = object;
     c.sni_time = 0;
+    c.sni_arg = NULL;
     return c;
 }
 
@@ -90,6 +99,14 @@ static inline sn_case sni_case_send(sn_rawchan *ch, const void *value)
 static inline sn_case sni_case_ctx(sn_ctx *ctx)
 {
     return sni_case_make(SNI_CASE_CTX, ctx);
+}
+
+static inline sn_case sni_case_waitable(struct sn_waitable *waitable, const sn_waitable_ops *ops, void *arg)
+{
+    sn_case c = sni_case_make(SNI_CASE_WAITABLE, waitable);
+    c.sni_ops = ops;
+    c.sni_arg = arg;
+    return c;
 }
 
 static inline sn_case sni_case_time(int64_t deadline)

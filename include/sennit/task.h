@@ -22,13 +22,19 @@ typedef struct sn_task_opts {
     const char *name; /* shown in reports; not copied, must outlive the task. NULL: default the function's name */
     bool pinned;      /* runs on one thread from beginning to end, for libraries that live on thread-locals. It waits
                        * while that thread is held up by another task. false: default any thread */
+    void (*sni_unrun)(void *arg); /* private: told instead of fn if there is never a stack for it */
 } sn_task_opts;
 
 /* Starts fn(ctx, arg) as a task that nobody waits for: it belongs to the runtime, under the runtime's root context,
  * and its error is dropped. SN_ENOMEM; SN_ENOTRUNNING without a runtime. */
-#define sn_task_go(fn, arg) sn_task_go_at((fn), (arg), SN_SITE(#fn), NULL)
-#define sn_task_go_opts(fn, arg, opts) sn_task_go_at((fn), (arg), SN_SITE(#fn), (opts))
-SN_MUST SN_API int sn_task_go_at(sn_fn *fn, void *arg, const char *site, const sn_task_opts *opts);
+#define sn_task_go(fn, arg) sn_task_go_at((fn), (arg), 0, SN_SITE(#fn), NULL)
+#define sn_task_go_opts(fn, arg, opts) sn_task_go_at((fn), (arg), 0, SN_SITE(#fn), (opts))
+
+/* The same, but the task gets a pointer to its own copy of *arg, valid until it ends. */
+#define sn_task_go_copy(fn, arg) sn_task_go_at((fn), (arg), sizeof *(arg), SN_SITE(#fn), NULL)
+#define sn_task_go_copy_opts(fn, arg, opts) sn_task_go_at((fn), (arg), sizeof *(arg), SN_SITE(#fn), (opts))
+
+SN_MUST SN_API int sn_task_go_at(sn_fn *fn, const void *arg, size_t copy, const char *site, const sn_task_opts *opts);
 
 /* The calling task; zero in a plain thread. */
 SN_API sn_task sn_task_self(void);

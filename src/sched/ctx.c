@@ -231,7 +231,7 @@ static void start_callbacks(sn_ctx *list)
     for (; list; list = next) {
         next = list->next;
         /* Nothing is lost: without memory for a task, or a runtime, it is we who call it. */
-        if (sn_task_go_at(list->fn, list->arg, list->site, NULL) < 0)
+        if (sn_task_go_at(list->fn, list->arg, 0, list->site, NULL) < 0)
             (void)list->fn(&background, list->arg);
         release(list);
     }

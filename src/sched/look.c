@@ -12,8 +12,7 @@ bool sni_peek(void *copy, const void *from, size_t size)
     return from && sni_os_peek(copy, from, size);
 }
 
-/* A text of the user's, which should live as long as the task. */
-static void copy_text(char *to, size_t size, const char *from)
+void sni_peek_text(char *to, size_t size, const char *from)
 {
     to[0] = '\0';
     if (sni_peek(to, from, size)) { /* most often there is as much */
@@ -22,6 +21,14 @@ static void copy_text(char *to, size_t size, const char *from)
     }
     for (size_t i = 0; from && i + 1 < size && sni_peek(&to[i], &from[i], 1) && to[i]; i++)
         to[i + 1] = '\0';
+}
+
+void sni_symbol(const void *pc, char *buf, size_t size)
+{
+    struct sni_os_symbols symbols = { 0 };
+
+    sni_os_symbol(&symbols, pc, buf, size);
+    sni_os_symbols_end(&symbols);
 }
 
 /* What it waits for. False: it was woken meanwhile, and *out is not to be believed. */
@@ -49,7 +56,7 @@ void sni_look_at(struct sni_rt *rt, const struct sni_task *t, struct sni_sight *
 
     *out = (struct sni_sight){ .index = t->index, .gen = sni_load_acq(&t->gen), .site = sni_load_rlx(&t->site),
                                .hidden = sni_load_rlx(&t->hidden), .waited = -1, .worker = -1 };
-    copy_text(out->name, sizeof out->name, sni_load_rlx(&t->name));
+    sni_peek_text(out->name, sizeof out->name, sni_load_rlx(&t->name));
     if (why && look_at_object(rt, t, why, out)) {
         out->doing = why->text;
         out->waited = sn_now() - sni_load_rlx(&t->wait.since);

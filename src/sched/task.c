@@ -304,6 +304,7 @@ int sni_task_spawn(struct sni_rt *rt, sn_group *group, sn_ctx *ctx, sn_fn *fn, c
     t->fn = fn;
     t->wait.ctx = ctx;
     t->cleanups = NULL;
+    t->unrun = opts ? opts->sni_unrun : NULL;
     t->failing = t->blocking = false;
     sni_store_rlx(&t->group, group); /* these are looked at from outside at any time; see look.c, hang.c */
     sni_store_rlx(&t->site, site);
@@ -363,6 +364,8 @@ static void finish(struct sni_worker *w, struct sni_task *t, int code, const cha
 
 void sni_task_drop(struct sni_task *task, int code)
 {
+    if (task->unrun)
+        task->unrun(task->arg);
     finish(sni_self(), task, code, NULL);
 }
 
@@ -436,13 +439,13 @@ _Noreturn void sn_fail(int code, const char *why)
 
 /* --- what users call --- */
 
-int sn_task_go_at(sn_fn *fn, void *arg, const char *site, const sn_task_opts *opts)
+int sn_task_go_at(sn_fn *fn, const void *arg, size_t copy, const char *site, const sn_task_opts *opts)
 {
     struct sni_rt *rt = sni_rt_self();
 
     if (!rt)
         return SN_ENOTRUNNING;
-    return sn_group_go_at(&rt->detached, fn, arg, 0, site, opts);
+    return sn_group_go_at(&rt->detached, fn, arg, copy, site, opts);
 }
 
 sn_task sn_task_self(void)

@@ -21,6 +21,7 @@ struct sni_task {
     uint32_t index;       /* (c) place in the table of tasks */
     uint32_t gen;         /* (a) odd while alive */
     sn_cleanup *cleanups; /* (o) newest first */
+    void (*unrun)(void *arg); /* (c) called instead of fn if it never runs; or NULL */
     size_t copy_size;     /* (c) size of the block at arg that ends with the task; 0: none */
     void *san;            /* (o) what a sanitizer keeps for a stack that does not run */
     struct sni_worker *home; /* (o) pinned: its worker, once it has run */

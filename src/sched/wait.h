@@ -34,6 +34,12 @@ struct sni_reason {
 /* Copies what is there to the extent that it can be read at all. */
 bool sni_peek(void *copy, const void *from, size_t size);
 
+/* The same for a text of the user's, which should be static. */
+void sni_peek_text(char *copy, size_t size, const char *from);
+
+/* What a person calls a place in the program. */
+void sni_symbol(const void *pc, char *buf, size_t size);
+
 /* PINNED: a task that only one worker can run. HOG: one that computed for long when it ran last. Both are queued apart. */
 enum { SNI_WAIT_TASK, SNI_WAIT_THREAD, SNI_WAIT_PINNED, SNI_WAIT_HOG };
 

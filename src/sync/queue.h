@@ -12,13 +12,17 @@
 
 #include "sched/park.h"
 
-enum { SNI_BUSY = 1 }; /* bit 0 of every such word */
+enum { SNI_BUSY = 1, SNI_WAITERS = 2 }; /* bit 0 of every such word; bit 1 of those that waitable.h describes */
 
+/* (k): the claimer's until it readies the wait, then the owner's. */
 struct sni_node {
     struct sni_node *next, *prev; /* (BUSY) */
     struct sni_wait *wait;        /* (c) */
     uint64_t seq;                 /* (c) */
-    int64_t want;                 /* (c) the object's: what it waits for */
+    const struct sn_waitable_ops *ops; /* (c) of a node in a waitable's queue */
+    void *arg;                    /* (c) the object's: what it waits for */
+    int32_t index;                /* (c) what it is claimed with: in a select, the case's */
+    int32_t err;                  /* (k) how it went, for a waitable */
     uint32_t queued;              /* (a) 1 while in a queue */
 };
 
@@ -72,14 +76,11 @@ static inline void sni_queue_remove(struct sni_queue *q, struct sni_node *n)
         q->tail = n->prev;
 }
 
-/* Takes the first waiter out and claims it with `result`, or puts it out for good: NULL then, or if there is none. */
-static inline struct sni_wait *sni_queue_claim_as(struct sni_queue *q, int32_t result)
+/* Takes a waiter out and claims it with `result`, or puts it out for good: NULL then. */
+static inline struct sni_wait *sni_queue_claim_node(struct sni_queue *q, struct sni_node *n, int32_t result)
 {
-    struct sni_node *n = q->head;
-
-    if (!n)
-        return NULL;
     struct sni_wait *wait = n->wait;
+
     sni_queue_remove(q, n);
     if (sni_claim(wait, n->seq, result))
         return wait;
@@ -87,9 +88,16 @@ static inline struct sni_wait *sni_queue_claim_as(struct sni_queue *q, int32_t r
     return NULL;
 }
 
+/* The same for the first waiter; NULL also if there is none. */
+static inline struct sni_wait *sni_queue_claim_as(struct sni_queue *q, int32_t result)
+{
+    return q->head ? sni_queue_claim_node(q, q->head, result) : NULL;
+}
+
+/* The same with what it is queued for: the result of a park is 0 then, that of a select the case. */
 static inline struct sni_wait *sni_queue_claim(struct sni_queue *q)
 {
-    return sni_queue_claim_as(q, 0);
+    return q->head ? sni_queue_claim_node(q, q->head, q->head->index) : NULL;
 }
 
 /* Claims all of them into `wakes`; returns how many. */

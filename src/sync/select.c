@@ -1,11 +1,11 @@
 /* Select.
  *
  * First, where any answer will do, every case is tried on its own, in a random order: if one can happen at once, no more
- * than one lock is held at any time. Then all channels are locked, in the order of their ids, and all cases are tried at
- * this one moment: what the try form and the priority form answer must have been so at some moment. Then a node goes into
- * every queue, in the order of trying, and the task parks. The commit arms contexts and the timer and
- * unlocks the channels; the first waker claims the park with its case's index. Awake again, the task takes its nodes out
- * of the other queues.
+ * than one lock is held at any time. Then all objects are locked, channels in the order of their ids, then waitables in that of
+ * their addresses, and all cases are tried at this one moment: what the try form and the priority form answer must have been
+ * so at some moment. Then a node goes into every queue, in the order of trying, and the task parks. The commit arms contexts
+ * and the timer and unlocks the objects; the first waker claims the park with its case's index. Awake again, the task takes
+ * its nodes out of the other queues.
  *
  * A waker may come while commit still unlocks, and the cases are in the frame of the task that it wakes: the task first
  * waits for `committed`, which is commit's last touch. */
@@ -16,12 +16,14 @@
 #include "sennit/error.h"
 #include "sennit/time.h"
 #include "sync/chan.h"
+#include "sync/waitable.h"
 
 /* What a case keeps in its private part. */
 struct part {
     union {
         struct sni_chan_node chan;
         struct sni_ctx_node ctx;
+        struct sni_node node; /* of a waitable */
     };
     uint32_t lock_order; /* of the array of cases: the k-th entry is the index of the k-th to lock */
     uint32_t try_order;  /* likewise */
@@ -51,17 +53,69 @@ static bool is_chan(const sn_case *c)
     return c->sni_kind == SNI_CASE_RECV || c->sni_kind == SNI_CASE_SEND;
 }
 
-static bool before(const sn_rawchan *a, const sn_rawchan *b)
+static bool is_waitable(const sn_case *c)
 {
-    return a->id != b->id ? a->id < b->id : (uintptr_t)a < (uintptr_t)b; /* 0, without a runtime, is shared */
+    return c->sni_kind == SNI_CASE_WAITABLE;
+}
+
+static bool before(const sn_case *a, const sn_case *b)
+{
+    const void *p = a->sni_object, *q = b->sni_object;
+
+    if (a->sni_kind != b->sni_kind && (is_waitable(a) || is_waitable(b)))
+        return is_waitable(b);
+    if (is_chan(a) && ((const sn_rawchan *)p)->id != ((const sn_rawchan *)q)->id)
+        return ((const sn_rawchan *)p)->id < ((const sn_rawchan *)q)->id;
+    return (uintptr_t)p < (uintptr_t)q; /* id 0, without a runtime, is shared */
+}
+
+/* --- locks --- */
+
+static void lock(sn_case *c)
+{
+    if (is_waitable(c))
+        sni_waitable_lock(c->sni_object);
+    else
+        sni_spin_lock(&((sn_rawchan *)c->sni_object)->lock);
+}
+
+static void unlock(sn_case *c)
+{
+    if (is_waitable(c))
+        sni_waitable_give(c->sni_object);
+    else
+        sni_spin_unlock(&((sn_rawchan *)c->sni_object)->lock);
+}
+
+static bool has_lock(const sn_case *c)
+{
+    return is_chan(c) || is_waitable(c);
 }
 
 /* --- trying --- */
 
-static bool try_locked(sn_case *c, struct sni_wait **peer)
+static bool chan_now(sn_case *c, struct sni_wait **peer)
 {
     return c->sni_kind == SNI_CASE_RECV ? sni_chan_recv_now(c->sni_object, c->sni_out, &c->err, peer)
                                         : sni_chan_send_now(c->sni_object, c->sni_in, &c->err, peer);
+}
+
+static bool waitable_now(sn_case *c, struct sni_wakes *wakes)
+{
+    return sni_waitable_take_now(c->sni_object, c->sni_ops, c->sni_arg, &c->err, wakes);
+}
+
+/* (locked) Whom it lets go on is added to `wakes`. */
+static bool try_locked(sn_case *c, struct sni_wakes *wakes)
+{
+    struct sni_wait *peer;
+
+    if (is_waitable(c))
+        return waitable_now(c, wakes);
+    bool done = chan_now(c, &peer);
+    if (peer)
+        sni_wakes_add(wakes, peer);
+    return done;
 }
 
 /* A context that can end; the background is never chosen. */
@@ -86,19 +140,36 @@ static bool try_other(sn_case *c)
     }
 }
 
-static bool try_one(sn_case *c)
+static bool try_chan(sn_case *c)
 {
+    sn_rawchan *ch = c->sni_object;
     struct sni_wait *peer;
 
-    if (!is_chan(c))
-        return try_other(c);
-    sn_rawchan *ch = c->sni_object;
     sni_spin_lock(&ch->lock);
-    bool done = try_locked(c, &peer);
+    bool done = chan_now(c, &peer);
     sni_spin_unlock(&ch->lock);
-    if (done && peer)
+    if (peer)
         sni_ready(peer);
     return done;
+}
+
+static bool try_waitable(sn_case *c)
+{
+    struct sni_wakes wakes;
+
+    sni_wakes_init(&wakes);
+    lock(c);
+    bool done = waitable_now(c, &wakes);
+    unlock(c);
+    sni_wakes_ready(&wakes);
+    return done;
+}
+
+static bool try_one(sn_case *c)
+{
+    if (sni_likely(is_chan(c)))
+        return try_chan(c);
+    return is_waitable(c) ? try_waitable(c) : try_other(c);
 }
 
 /* The next index of a random permutation, made as far as it is needed (Fisher and Yates). */
@@ -137,7 +208,7 @@ static int try_each(sn_case *cases, uint32_t n)
     return SN_EAGAIN;
 }
 
-/* --- locks --- */
+/* --- all at one moment --- */
 
 /* Shell's sort: no memory, no recursion, and short arrays are the rule. */
 static void order_locks(struct select *s)
@@ -147,53 +218,60 @@ static void order_locks(struct select *s)
 
     s->nlocks = 0;
     for (uint32_t i = 0; i < s->n; i++)
-        if (is_chan(&c[i]))
+        if (has_lock(&c[i]))
             part(&c[s->nlocks++])->lock_order = i;
     while (gap < s->nlocks / 3)
         gap = gap * 3 + 1;
     for (; gap > 0; gap /= 3) {
         for (uint32_t i = gap; i < s->nlocks; i++) {
             uint32_t index = part(&c[i])->lock_order, k = i;
-            for (; k >= gap && before(c[index].sni_object, c[part(&c[k - gap])->lock_order].sni_object); k -= gap)
+            for (; k >= gap && before(&c[index], &c[part(&c[k - gap])->lock_order]); k -= gap)
                 part(&c[k])->lock_order = part(&c[k - gap])->lock_order;
             part(&c[k])->lock_order = index;
         }
     }
 }
 
-static sn_rawchan *lock_at(struct select *s, uint32_t k)
+/* The k-th to lock; NULL: that object is locked already. */
+static sn_case *lock_at(struct select *s, uint32_t k)
 {
-    return s->cases[part(&s->cases[k])->lock_order].sni_object;
+    sn_case *c = &s->cases[part(&s->cases[k])->lock_order];
+
+    return k > 0 && s->cases[part(&s->cases[k - 1])->lock_order].sni_object == c->sni_object ? NULL : c;
 }
 
 static void lock_all(struct select *s)
 {
+    sn_case *c;
+
     for (uint32_t k = 0; k < s->nlocks; k++)
-        if (k == 0 || lock_at(s, k) != lock_at(s, k - 1))
-            sni_spin_lock(&lock_at(s, k)->lock);
+        if ((c = lock_at(s, k)) != NULL)
+            lock(c);
 }
 
 static void unlock_all(struct select *s)
 {
+    sn_case *c;
+
     for (uint32_t k = s->nlocks; k-- > 0;)
-        if (k == 0 || lock_at(s, k) != lock_at(s, k - 1))
-            sni_spin_unlock(&lock_at(s, k)->lock);
+        if ((c = lock_at(s, k)) != NULL)
+            unlock(c);
 }
 
 /* Tries all cases at one moment. SN_EAGAIN: none can happen, and the locks are held; else all is done. */
 static int try_all(struct select *s)
 {
-    struct sni_wait *peer = NULL;
+    struct sni_wakes wakes;
 
+    sni_wakes_init(&wakes);
     order_locks(s);
     lock_all(s);
     for (uint32_t k = 0; k < s->n; k++) {
         uint32_t i = part(&s->cases[k])->try_order;
-        if (is_chan(&s->cases[i]) ? !try_locked(&s->cases[i], &peer) : !try_other(&s->cases[i]))
+        if (has_lock(&s->cases[i]) ? !try_locked(&s->cases[i], &wakes) : !try_other(&s->cases[i]))
             continue;
         unlock_all(s);
-        if (peer)
-            sni_ready(peer);
+        sni_wakes_ready(&wakes);
         return (int)i;
     }
     return SN_EAGAIN;
@@ -214,6 +292,11 @@ static void enqueue(struct select *s)
             void *ptr = c->sni_kind == SNI_CASE_RECV ? c->sni_out : (void *)(uintptr_t)c->sni_in;
             part(c)->chan = (struct sni_chan_node){ .wait = s->wait, .seq = s->seq, .ptr = ptr, .index = i };
             sni_list_append(c->sni_kind == SNI_CASE_RECV ? &ch->receivers : &ch->senders, &part(c)->chan.link);
+        } else if (is_waitable(c)) {
+            part(c)->node = (struct sni_node){
+                .wait = s->wait, .seq = s->seq, .ops = c->sni_ops, .arg = c->sni_arg, .index = (int32_t)i
+            };
+            sni_waitable_push(c->sni_object, &part(c)->node);
         } else if (is_ctx(c)) {
             sni_ctx_node_add(c->sni_object, &part(c)->ctx, s->wait, (int32_t)i);
         }
@@ -242,7 +325,7 @@ static void commit_select(void *p)
         sni_ready(wait);
 }
 
-/* Takes the nodes of all cases but the chosen one (-1: none) out of their queues. The chosen one's channel is not touched
+/* Takes the nodes of all cases but the chosen one (-1: none) out of their queues. The chosen one's object is not touched
  * on its account: its owner may free it as soon as the effect is seen. */
 static void dequeue(struct select *s, int chosen)
 {
@@ -256,6 +339,8 @@ static void dequeue(struct select *s, int chosen)
             if (part(c)->chan.link.next)
                 sni_list_remove(&part(c)->chan.link);
             sni_spin_unlock(&ch->lock);
+        } else if (is_waitable(c) && (int)i != chosen) {
+            sni_waitable_leave(c->sni_object, &part(c)->node);
         }
     }
     if (s->heap)
@@ -291,6 +376,14 @@ static int prepare_timer(struct select *s)
     return 0;
 }
 
+/* How the case went that we were claimed for. */
+static int outcome(sn_case *c)
+{
+    if (is_waitable(c))
+        return part(c)->node.err;
+    return c->sni_kind == SNI_CASE_CTX ? sn_ctx_err(c->sni_object) : 0;
+}
+
 static int wait_for_case(sn_ctx *ctx, sn_case *cases, uint32_t n, struct sni_wait *wait)
 {
     struct select s = { .cases = cases, .n = n, .wait = wait, .seq = sni_wait_seq(wait) };
@@ -309,9 +402,7 @@ static int wait_for_case(sn_ctx *ctx, sn_case *cases, uint32_t n, struct sni_wai
         sni_pause();
     int chosen = r < 0 ? -1 : r & ~SNI_CHOSEN_CLOSED;
     if (chosen >= 0)
-        cases[chosen].err = r & SNI_CHOSEN_CLOSED                       ? SN_ECLOSED
-                            : cases[chosen].sni_kind == SNI_CASE_CTX ? sn_ctx_err(cases[chosen].sni_object)
-                                                                        : 0;
+        cases[chosen].err = r & SNI_CHOSEN_CLOSED ? SN_ECLOSED : outcome(&cases[chosen]);
     dequeue(&s, chosen);
     return chosen < 0 ? r : chosen;
 }

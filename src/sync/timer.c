@@ -80,7 +80,7 @@ static bool start_call(sn_timer *t)
         return true;
     sn_waitgroup_add(&t->running, 1);
     sni_add_rlx(&t->refs, 1u); /* we have one while ARMED */
-    if (sn_task_go_at(call, t, t->site, NULL) == 0)
+    if (sn_task_go_at(call, t, 0, t->site, NULL) == 0)
         return true;
     sn_waitgroup_done(&t->running);
     (void)sni_sub_acqrel(&t->refs, 1u);

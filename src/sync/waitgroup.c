@@ -1,25 +1,40 @@
-/* Wait group: a counter and a queue of waiters.
+/* Wait group: a counter, a queue of waiters, and a list of the tasks that it has started; a waitable.
  *
  *     word = counter << 2 | WAITERS | BUSY
  *
- * Invariants: (1) WAITERS is set exactly if the queue is not empty, but under BUSY. (2) The counter becomes zero with WAITERS
- * only together with BUSY: so all who wait then belong to the round that ends, and none of the next is among them. (3) Who
- * reads zero returns at once only if BUSY is not set: the one who ended the round may still be at work on the queue. */
+ * Invariants: those of waitable.h, but that the counter is changed under BUSY too; and (3) the counter becomes zero with WAITERS
+ * only together with BUSY: so all who wait then belong to the round that ends, and none of the next is among them. (4) Who
+ * reads zero returns at once only if BUSY is not set: the one who ended the round may still be at work on the queue. (5) The
+ * list changes under BUSY, and who is in it is counted. */
 #include "sennit/waitgroup.h"
 
+#include "sched/alloc.h"
 #include "sennit/error.h"
-#include "sync/queue.h"
+#include "sync/waitable.h"
 
 #include <stdio.h>
 
-enum { WAITERS = 2, ONE = 4 };
+enum { ONE = 4 };
+
+/* A task that is counted from its start to its end. */
+struct counted {
+    struct counted *next, *prev; /* (BUSY) */
+    struct waitgroup *wg;        /* (c) */
+    sn_fn *fn;                   /* (c) */
+    void *arg;                   /* (c) */
+    const char *site;            /* (c) */
+    sn_task task;                /* (BUSY) zero until it runs */
+};
 
 struct waitgroup {
     uint64_t word;
     struct sni_queue queue;
+    struct counted *first, *last; /* (BUSY) in the order of their starts */
+    const void *ended;            /* (a) the place of the last `done` that may have brought the counter to zero */
 } __attribute__((may_alias));
 
 _Static_assert(sizeof(struct waitgroup) == sizeof(sn_waitgroup), "sn_waitgroup has the wrong size");
+_Static_assert(offsetof(struct waitgroup, queue) == offsetof(struct sni_waitable, queue), "a wait group is a waitable");
 
 static struct waitgroup *inside(const sn_waitgroup *wg)
 {
@@ -29,9 +44,14 @@ static struct waitgroup *inside(const sn_waitgroup *wg)
 static void describe(const void *object, char *buf, size_t size)
 {
     struct waitgroup wg;
+    struct counted c;
+    char site[80] = "";
 
-    if (sni_peek(&wg, object, sizeof wg))
-        (void)snprintf(buf, size, "(%llu not done)", (unsigned long long)(wg.word / ONE));
+    if (!sni_peek(&wg, object, sizeof wg))
+        return;
+    if (sni_peek(&c, wg.first, sizeof c))
+        sni_peek_text(site, sizeof site, c.site);
+    (void)snprintf(buf, size, "(%llu not done%s%s)", (unsigned long long)(wg.word / ONE), site[0] ? ", the first: " : "", site);
 }
 
 static const struct sni_reason waiting = { "waiting for a wait group", describe, NULL, NULL };
@@ -40,25 +60,35 @@ static const struct sni_reason waiting = { "waiting for a wait group", describe,
 static void release_all(struct waitgroup *wg)
 {
     struct sni_wakes wakes;
-    uint64_t w;
 
     sni_wakes_init(&wakes);
-    (void)sni_queue_claim_all(&wg->queue, &wakes);
-    w = sni_load_rlx(&wg->word); /* the next round may have begun: adds do not wait for BUSY */
-    while (!sni_cas_acqrel(&wg->word, &w, w & ~(uint64_t)(WAITERS | SNI_BUSY))) /* the last touch */
-        ;
+    (void)sni_queue_claim_all(&wg->queue, &wakes); /* without asking them: the next round may have begun, for adds do not
+                                                    * wait for BUSY */
+    sni_waitable_give(wg); /* the last touch */
     sni_wakes_ready(&wakes);
 }
 
-static __attribute__((noinline)) void count_down(struct waitgroup *wg, uint64_t n)
+static _Noreturn void too_many(struct waitgroup *wg, uint64_t n, uint64_t left)
+{
+    const void *ended = sni_load_rlx(&wg->ended);
+    char place[120];
+
+    sni_symbol(ended, place, sizeof place);
+    sni_panic("sn_waitgroup_done: %llu done, but only %llu are left; it was last brought to zero by %s", (unsigned long long)n,
+              (unsigned long long)left, ended ? place : "nobody");
+}
+
+static __attribute__((noinline)) void count_down(struct waitgroup *wg, uint64_t n, const void *site)
 {
     uint64_t w = sni_load_rlx(&wg->word);
 
     for (uint32_t tries = 0;;) {
         uint64_t left = w / ONE;
-        sni_check(left >= n, "sn_waitgroup_done: %llu done, but only %llu are left", (unsigned long long)n,
-                  (unsigned long long)left);
-        bool last = left == n, wakes = last && (w & WAITERS);
+        if (sni_unlikely(left < n))
+            too_many(wg, n, left);
+        bool last = left == n, wakes = last && (w & SNI_WAITERS);
+        if (last)
+            sni_store_rlx(&wg->ended, site); /* only for reports; later it may be gone */
         if (last && (w & SNI_BUSY)) { /* somebody is just joining or leaving the queue */
             sni_spin_pause(&tries);
             w = sni_load_rlx(&wg->word);
@@ -77,7 +107,7 @@ void sn_waitgroup_add(sn_waitgroup *group, int n)
 
     sni_point("adds to %waitgroup", group);
     if (n < 0) {
-        count_down(wg, (uint64_t)-(int64_t)n);
+        count_down(wg, (uint64_t)-(int64_t)n, __builtin_return_address(0));
         sni_point(NULL, NULL);
         return;
     }
@@ -92,57 +122,98 @@ void sn_waitgroup_done(sn_waitgroup *group)
 
     sni_point("is done with %waitgroup", group);
     uint64_t w = sni_load_rlx(&wg->word);
+    if (w == ONE)
+        sni_store_rlx(&wg->ended, (const void *)__builtin_return_address(0)); /* as in count_down */
     /* Not the last, or the last with nobody waiting: release and acquire as in count_down. */
     if (sni_unlikely(!(w >= 2 * ONE || w == ONE) || !sni_cas_acqrel(&wg->word, &w, w - ONE)))
-        count_down(wg, 1);
+        count_down(wg, 1, __builtin_return_address(0));
     sni_point(NULL, NULL);
 }
 
-/* Out of the queue, if still in it. */
-static void leave(struct waitgroup *wg, struct sni_node *me)
-{
-    uint64_t w;
+/* --- tasks that are counted --- */
 
-    if (!sni_is_queued(me))
-        return;
-    w = sni_word_lock(&wg->word);
-    if (me->queued)
-        sni_queue_remove(&wg->queue, me);
-    /* Adds may come at any time, so the word is not ours to store: only the flags are. */
-    w = sni_load_rlx(&wg->word);
-    while (!sni_cas_acqrel(&wg->word, &w, (w & ~(uint64_t)(SNI_BUSY | WAITERS)) | (wg->queue.head ? WAITERS : 0)))
-        ;
+static void enlist(struct waitgroup *wg, struct counted *c)
+{
+    (void)sni_waitable_lock(wg);
+    c->prev = wg->last;
+    *(wg->last ? &wg->last->next : &wg->first) = c;
+    wg->last = c;
+    sni_waitable_give(wg);
 }
 
-struct joining {
-    struct waitgroup *wg;
-};
-
-/* Adds may have come while we had BUSY, but nobody has brought the counter to zero. */
-static void commit_join(void *p)
+/* Out of the list and out of the count in one step: when that is zero the wait group may be gone. */
+static void finish(void *arg)
 {
-    struct waitgroup *wg = ((struct joining *)p)->wg;
-    uint64_t w = sni_load_rlx(&wg->word);
+    struct counted *c = arg;
+    struct waitgroup *wg = c->wg;
 
-    while (!sni_cas_acqrel(&wg->word, &w, (w & ~(uint64_t)SNI_BUSY) | WAITERS))
-        ;
+    (void)sni_waitable_lock(wg);
+    *(c->prev ? &c->prev->next : &wg->first) = c->next;
+    *(c->next ? &c->next->prev : &wg->last) = c->prev;
+    sni_store_rlx(&wg->ended, (const void *)(uintptr_t)c->fn); /* as in count_down */
+    if (sni_sub_acqrel(&wg->word, (uint64_t)ONE) / ONE == 1)   /* as in count_down */
+        release_all(wg);
+    else
+        sni_waitable_give(wg);
+    sni_free(c, sizeof *c);
 }
 
-static int wait_slow(struct waitgroup *wg, sn_ctx *ctx, struct sni_wait *self)
+static int run(sn_ctx *ctx, void *arg)
 {
-    struct sni_node me = { .wait = self, .seq = sni_wait_seq(self) };
-    struct joining joining = { wg };
+    struct counted *c = arg;
+    sn_cleanup cleanup;
 
-    if (sni_word_lock(&wg->word) < ONE) {
-        (void)__atomic_fetch_and(&wg->word, ~(uint64_t)SNI_BUSY, __ATOMIC_ACQ_REL); /* as in leave */
-        return 0;
-    }
-    sni_queue_push(&wg->queue, &me);
-    int r = sni_park(self, ctx, &waiting, wg, commit_join, &joining);
-    if (r < 0)
-        leave(wg, &me);
+    (void)sni_waitable_lock(c->wg);
+    c->task = sn_task_self();
+    sni_waitable_give(c->wg);
+    sn_cleanup_push(&cleanup, finish, c);
+    (void)c->fn(ctx, c->arg);
+    sn_cleanup_pop(&cleanup);
+    finish(c);
+    return 0;
+}
+
+int sn_waitgroup_go_at(sn_waitgroup *group, sn_fn *fn, void *arg, const char *site, const sn_task_opts *opts)
+{
+    struct waitgroup *wg = inside(group);
+    struct counted *c = sni_alloc(sizeof *c);
+    sn_task_opts with = opts ? *opts : (sn_task_opts){ 0 };
+    int r;
+
+    if (!c)
+        return SN_ENOMEM;
+    *c = (struct counted){ .wg = wg, .fn = fn, .arg = arg, .site = site };
+    with.sni_unrun = finish;
+    sn_waitgroup_add(group, 1);
+    enlist(wg, c);
+    if ((r = sn_task_go_at(run, c, 0, site, &with)) < 0)
+        finish(c);
     return r;
 }
+
+int sn_waitgroup_who(sn_waitgroup *group, sn_waitgroup_entry *out, int n)
+{
+    struct waitgroup *wg = inside(group);
+    int i = 0;
+
+    sni_point("asks %waitgroup", group);
+    (void)sni_waitable_lock(wg);
+    for (const struct counted *c = wg->first; c; c = c->next, i++)
+        if (i < n)
+            out[i] = (sn_waitgroup_entry){ c->task, c->site };
+    sni_waitable_give(wg);
+    return i;
+}
+
+/* --- waiting --- */
+
+static bool is_zero(const sn_waitable *w, void *arg)
+{
+    (void)arg;
+    return sni_load_rlx(&((const struct waitgroup *)(const void *)w)->word) < ONE;
+}
+
+static const sn_waitable_ops becoming_zero = { "a wait group", is_zero, NULL, false };
 
 /* Zero, and nobody at work on it. */
 static bool is_done(struct waitgroup *wg)
@@ -156,7 +227,8 @@ void sn_waitgroup_wait(sn_waitgroup *group)
 
     sni_point("waits for %waitgroup", group);
     if (!is_done(wg))
-        (void)wait_slow(wg, sn_background(), sni_wait_or_panic("sn_waitgroup_wait"));
+        (void)sni_waitable_park(wg, &becoming_zero, NULL, sn_background(), sni_wait_or_panic("sn_waitgroup_wait"),
+                                &waiting);
 }
 
 int sn_waitgroup_wait_ctx(sn_ctx *ctx, sn_waitgroup *group)
@@ -167,7 +239,12 @@ int sn_waitgroup_wait_ctx(sn_ctx *ctx, sn_waitgroup *group)
 
     if ((r = sni_begin(&ctx, &self, "waits for %waitgroup", group)) != 0 || is_done(wg))
         return r;
-    return wait_slow(wg, ctx, self);
+    return sni_waitable_park(wg, &becoming_zero, NULL, ctx, self, &waiting);
+}
+
+sn_case sn_on_waitgroup(sn_waitgroup *wg)
+{
+    return sni_case_waitable((struct sn_waitable *)wg, &becoming_zero, NULL);
 }
 
 int sn_waitgroup_count(const sn_waitgroup *wg)

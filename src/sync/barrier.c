@@ -1,0 +1,175 @@
+/* Barrier: a waitable with the number of the round that is under way.
+ *
+ * Invariants, under BUSY: (1) arrived < parties. (2) Who waits for a round other than `round` is ready: it is over. It was broken
+ * if it is `broken`, the last one that was. (3) is_broken: `broken` is the round that is under way, and nobody can arrive. */
+#include "sennit/barrier.h"
+
+#include "sennit/error.h"
+#include "sync/waitable.h"
+
+#include <stdio.h>
+
+struct barrier {
+    struct sni_waitable waitable;
+    uint32_t parties, arrived; /* (c); (BUSY) */
+    uint64_t round, broken;    /* (BUSY) from 1; 0: none was */
+} __attribute__((may_alias));
+
+_Static_assert(sizeof(struct barrier) == sizeof(sn_barrier), "sn_barrier has the wrong size");
+
+static struct barrier *inside(const sn_barrier *b)
+{
+    return (struct barrier *)(uintptr_t)b->sni_;
+}
+
+static void describe(const void *object, char *buf, size_t size)
+{
+    struct barrier b;
+
+    if (sni_peek(&b, object, sizeof b))
+        (void)snprintf(buf, size, "(%u of %u have arrived)", b.arrived, b.parties);
+}
+
+static const struct sni_reason waiting = { "waiting at a barrier", describe, NULL, NULL };
+
+static bool is_over(const sn_waitable *w, void *arg)
+{
+    const struct barrier *b = (const struct barrier *)(const void *)w;
+    uint64_t round = (uintptr_t)arg;
+
+    return b->round != round || b->broken == round;
+}
+
+static int how_it_ended(sn_waitable *w, void *arg)
+{
+    return ((const struct barrier *)(const void *)w)->broken == (uintptr_t)arg ? SN_EBROKEN : 0;
+}
+
+static const sn_waitable_ops ending = { "a barrier", is_over, how_it_ended, false };
+
+static void *number(uint64_t round)
+{
+    return (void *)(uintptr_t)round; /* never followed */
+}
+
+/* (BUSY) The round may be over: lets all go on who wait for it, and gives the word. */
+static void change(struct barrier *b)
+{
+    struct sni_wakes wakes;
+
+    sni_wakes_init(&wakes);
+    sni_waitable_serve(&b->waitable, &wakes);
+    sni_waitable_give(b); /* the last touch */
+    sni_wakes_ready(&wakes);
+}
+
+static void break_round(struct barrier *b)
+{
+    b->broken = b->round;
+    change(b);
+}
+
+/* 1: the round is over; 0: others are awaited. */
+static int arrive(struct barrier *b, uint64_t *round)
+{
+    (void)sni_waitable_lock(b);
+    if (b->broken == b->round) {
+        sni_waitable_give(b);
+        return SN_EBROKEN;
+    }
+    *round = b->round;
+    bool last = ++b->arrived == b->parties;
+    if (last) {
+        b->arrived = 0;
+        b->round++;
+    }
+    change(b);
+    return last;
+}
+
+int sn_barrier_wait(sn_ctx *ctx, sn_barrier *barrier)
+{
+    struct barrier *b = inside(barrier);
+    struct sni_wait *self;
+    uint64_t round;
+    int r;
+
+    if ((r = sni_begin(&ctx, &self, "arrives at %barrier", barrier)) == SN_ENOMEM)
+        return r;
+    if (r < 0) {
+        sn_barrier_break(barrier);
+        return r;
+    }
+    if ((r = arrive(b, &round)) != 0)
+        return r;
+    r = sni_waitable_park(b, &ending, number(round), ctx, self, &waiting);
+    if (r == 0 || r == SN_EBROKEN)
+        return r;
+    (void)sni_waitable_lock(b);
+    if (!is_over((const sn_waitable *)b, number(round))) {
+        break_round(b);
+        return r;
+    }
+    r = how_it_ended((sn_waitable *)b, number(round)); /* with us: that came before the end of the context */
+    sni_waitable_give(b);
+    return r;
+}
+
+int sn_barrier_arrive(sn_barrier *barrier, uint64_t *round)
+{
+    sni_point("arrives at %barrier", barrier);
+    int r = arrive(inside(barrier), round);
+    sni_point(NULL, NULL);
+    return r;
+}
+
+sn_case sn_on_barrier(sn_barrier *barrier, uint64_t round)
+{
+    return sni_case_waitable((struct sn_waitable *)barrier, &ending, number(round));
+}
+
+void sn_barrier_init(sn_barrier *barrier, int n)
+{
+    sni_check(n > 0, "sn_barrier_init: %d parties", n);
+    *barrier = (sn_barrier)SN_BARRIER_INIT(n);
+}
+
+void sn_barrier_break(sn_barrier *barrier)
+{
+    sni_point("breaks %barrier", barrier);
+    break_round(sni_waitable_lock(inside(barrier)));
+    sni_point(NULL, NULL);
+}
+
+void sn_barrier_reset(sn_barrier *barrier)
+{
+    struct barrier *b = inside(barrier);
+
+    sni_point("resets %barrier", barrier);
+    (void)sni_waitable_lock(b);
+    if (b->arrived > 0 || b->broken == b->round)
+        b->broken = b->round++;
+    b->arrived = 0;
+    change(b);
+    sni_point(NULL, NULL);
+}
+
+int sn_barrier_arrived(const sn_barrier *barrier)
+{
+    struct barrier *b = inside(barrier);
+
+    (void)sni_waitable_lock(b);
+    int n = (int)b->arrived;
+    sni_waitable_give(b);
+    return n;
+}
+
+bool sn_barrier_is_broken(const sn_barrier *barrier)
+{
+    struct barrier *b = inside(barrier);
+
+    (void)sni_waitable_lock(b);
+    bool broken = b->broken == b->round;
+    sni_waitable_give(b);
+    return broken;
+}
