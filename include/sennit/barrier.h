@@ -2,7 +2,7 @@
  *
  *     static sn_barrier steps = SN_BARRIER_INIT(4);   // four workers
  *     for (int step = 0; step < n; step++) {
- *         value += job.parts[step];
+ *         value += step;                  // its part of the work
  *         if ((r = sn_barrier_wait(ctx, &steps)) < 0)
  *             return r;
  *     }
