@@ -394,6 +394,121 @@ TEST(freed_by_who_waited)
     run_everywhere(frees, NULL);
 }
 
+/* --- the loop around it --- */
+
+struct level {
+    sn_mutex m;
+    sn_cond c;
+    int n, asked;
+};
+
+static bool is_high(void *arg)
+{
+    struct level *l = arg;
+    l->asked++;
+    CHECK(sn_mutex_held(&l->m));
+    return l->n >= 3;
+}
+
+static int raises(sn_ctx *ctx, void *arg)
+{
+    struct level *l = arg;
+    (void)ctx;
+    for (int i = 0; i < 3; i++) {
+        sn_yield();
+        sn_mutex_lock(&l->m);
+        l->n++;
+        if (i % 2)
+            sn_cond_signal(&l->c);
+        else
+            sn_cond_broadcast(&l->c);
+        sn_mutex_unlock(&l->m);
+    }
+    return 0;
+}
+
+static int waits_until(sn_ctx *ctx, void *arg)
+{
+    struct level l = { .n = 0 };
+    sn_ctx *over;
+    sn_group g;
+    (void)arg;
+    CHECK_EQ(sn_ctx_with_timeout(&over, ctx ? ctx : sn_background(), SN_MS(1)), 0);
+    sn_mutex_lock(&l.m);
+    CHECK_EQ(sn_cond_wait_until(over, &l.c, &l.m, is_high, &l), SN_ETIMEDOUT);
+    CHECK(sn_mutex_held(&l.m));
+    CHECK_EQ(l.asked, 2); /* before, and once more after */
+    sn_group_init(&g, ctx);
+    CHECK_EQ(sn_group_go(&g, raises, &l), 0);
+    CHECK_EQ(sn_cond_wait_until(ctx, &l.c, &l.m, is_high, &l), 0);
+    CHECK(sn_mutex_held(&l.m));
+    CHECK_EQ(l.n, 3);
+    CHECK_EQ(sn_cond_wait_until(over, &l.c, &l.m, is_high, &l), 0); /* nothing to wait for */
+    sn_mutex_unlock(&l.m);
+    CHECK_EQ(sn_group_wait(&g), 0);
+    sn_ctx_free(over);
+    return 0;
+}
+
+TEST(wait_until)
+{
+    run_everywhere(waits_until, NULL);
+}
+
+/* --- with the mutex held nobody is woken: they get their turns one after the other --- */
+
+struct herd {
+    sn_mutex m;
+    sn_cond c;
+    int waiting, through;
+    bool go;
+};
+
+static int is_of_the_herd(sn_ctx *ctx, void *arg)
+{
+    struct herd *h = arg;
+    (void)ctx;
+    sn_mutex_lock(&h->m);
+    h->waiting++;
+    while (!h->go)
+        sn_cond_wait(&h->c, &h->m);
+    h->through++;
+    sn_mutex_unlock(&h->m);
+    return 0;
+}
+
+static int broadcasts_to_the_herd(sn_ctx *ctx, void *arg)
+{
+    struct herd h = { .go = false };
+    sn_group g;
+    (void)arg;
+    sn_group_init(&g, ctx);
+    for (int i = 0; i < 20; i++)
+        CHECK_EQ(sn_group_go(&g, is_of_the_herd, &h), 0);
+    for (bool all = false; !all;) {
+        sn_yield();
+        sn_mutex_lock(&h.m);
+        all = h.waiting == 20;
+        if (all) {
+            h.go = true;
+            sn_cond_broadcast(&h.c);
+            for (int i = 0; i < 5 && sn_task_self().id; i++)
+                sn_yield();
+            CHECK_EQ(h.through, 0); /* we hold it */
+        }
+        sn_mutex_unlock(&h.m);
+    }
+    CHECK_EQ(sn_group_wait(&g), 0);
+    CHECK_EQ(h.through, 20);
+    CHECK_EQ(h.m.sni_[0], 0);
+    return 0;
+}
+
+TEST(a_broadcast_puts_them_in_line)
+{
+    run_everywhere(broadcasts_to_the_herd, NULL);
+}
+
 /* --- misuse --- */
 
 static struct passing wrong;

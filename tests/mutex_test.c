@@ -196,7 +196,8 @@ TEST(who_waits_longest_is_next_whoever_gives_up)
     CHECK_EQ(sn_run(lines, NULL, &(sn_run_opts){ .workers = 1 }), 0);
 }
 
-/* Who comes later cannot overtake: while somebody waits it is never free. */
+/* --- overtaking, for a turn and no longer; in virtual time --- */
+
 static int waits_once(sn_ctx *ctx, void *arg)
 {
     struct line *line = arg;
@@ -207,7 +208,7 @@ static int waits_once(sn_ctx *ctx, void *arg)
     return 0;
 }
 
-static int no_barging(sn_ctx *ctx, void *arg)
+static int overtakes(sn_ctx *ctx, void *arg)
 {
     struct line line = { .n = 0 };
     sn_group g;
@@ -218,9 +219,17 @@ static int no_barging(sn_ctx *ctx, void *arg)
     CHECK_EQ(sn_group_go(&g, waits_once, &line), 0);
     CHECK_EQ(sn_chan_unit_recv(ctx, line.parked), 0);
     test_let_others_go();
+    sn_mutex_unlock(&line.m); /* the waiter is woken, but has not run yet */
+    CHECK_EQ(sn_mutex_try_lock(&line.m), 0);
     sn_mutex_unlock(&line.m);
-    CHECK_EQ(line.n, 0); /* the waiter has not run yet */
-    CHECK_EQ(sn_mutex_try_lock(&line.m), SN_EBUSY); /* but it is its */
+    sn_mutex_lock(&line.m);
+    CHECK_EQ(line.n, 0);
+    int64_t begin = sn_now();
+    while (sn_now() - begin < SN_US(50))
+        ;
+    sn_mutex_unlock(&line.m); /* it could have had it 50 us ago: now it has it */
+    CHECK_EQ(sn_mutex_try_lock(&line.m), SN_EBUSY);
+    CHECK_EQ(line.n, 0); /* though it has not run yet */
     sn_mutex_lock(&line.m);
     CHECK_EQ(line.n, 1);
     sn_mutex_unlock(&line.m);
@@ -229,9 +238,74 @@ static int no_barging(sn_ctx *ctx, void *arg)
     return 0;
 }
 
-TEST(handed_over_to_who_waits)
+TEST(overtaken_for_a_turn)
 {
-    CHECK_EQ(sn_run(no_barging, NULL, &(sn_run_opts){ .workers = 1 }), 0);
+    CHECK_EQ(sn_run(overtakes, NULL, &(sn_run_opts){ .workers = 1 }), 0);
+}
+
+/* One takes it again and again, for 7 us each time, and leaves it free for a moment only. The k-th in line has it after k turns of
+ * 50 us, each with one more critical section, at the latest. */
+enum { SECTION_US = 7 };
+
+struct greedy {
+    sn_mutex m;
+    int64_t began[WAITERS], had[WAITERS];
+    int waiting, served;
+    bool over;
+};
+
+struct patient {
+    struct greedy *greedy;
+    int number;
+};
+
+static int is_patient(sn_ctx *ctx, void *arg)
+{
+    struct patient *me = arg;
+    struct greedy *g = me->greedy;
+    (void)ctx;
+    g->began[me->number] = sn_now();
+    g->waiting++;
+    sn_mutex_lock(&g->m);
+    g->had[g->served++] = sn_now() - g->began[me->number];
+    sn_mutex_unlock(&g->m);
+    return 0;
+}
+
+static int is_greedy(sn_ctx *ctx, void *arg)
+{
+    struct greedy *g = arg;
+    while (!g->over) {
+        sn_mutex_lock(&g->m);
+        CHECK_EQ(sn_sleep(ctx, SN_US(SECTION_US)), 0);
+        sn_mutex_unlock(&g->m);
+    }
+    return 0;
+}
+
+static int nobody_starves(sn_ctx *ctx, void *arg)
+{
+    struct greedy greedy = { .over = false };
+    sn_group g, others;
+    (void)arg;
+    sn_group_init(&g, ctx);
+    sn_group_init(&others, ctx);
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(sn_group_go(&g, is_greedy, &greedy), 0);
+    CHECK_EQ(sn_sleep(ctx, SN_US(20)), 0);
+    for (int i = 0; i < WAITERS; i++)
+        CHECK_EQ(sn_group_go_copy(&others, is_patient, (&(struct patient){ &greedy, i })), 0);
+    CHECK_EQ(sn_group_wait(&others), 0);
+    greedy.over = true;
+    CHECK_EQ(sn_group_wait(&g), 0);
+    for (int i = 0; i < WAITERS; i++) /* each place also stands behind the greedy ones who had to wait before it */
+        CHECK(greedy.had[i] <= SN_US((50 + 2 * SECTION_US) * (i + 1 + 3)));
+    return 0;
+}
+
+TEST(nobody_starves)
+{
+    run_simulated(nobody_starves, NULL);
 }
 
 /* --- giving up, at any moment --- */
@@ -386,8 +460,23 @@ static void die_waiting(void)
     (void)sn_run(waits_for_each_other, NULL, &(sn_run_opts){ .deadlock = SN_DEADLOCK_ALWAYS });
 }
 
+static void die_asserting_held(void)
+{
+    sn_mutex_assert_not_held(&held);
+    sn_mutex_assert_held(&held);
+}
+
+static void die_asserting_not_held(void)
+{
+    sn_mutex_lock(&held);
+    sn_mutex_assert_held(&held);
+    sn_mutex_assert_not_held(&held);
+}
+
 TEST(misuse_panics)
 {
+    check_dies(die_asserting_held, "sn_mutex_assert_held: this task or thread does not hold the mutex");
+    check_dies(die_asserting_not_held, "sn_mutex_assert_not_held: this task or thread holds the mutex");
     check_dies(die_locking_twice, "sn_mutex_lock: this task or thread holds the mutex already");
     check_dies(die_locking_twice_in_a_thread, "in a plain thread");
     check_dies(die_unlocking, "sn_mutex_unlock: this task or thread does not hold the mutex");

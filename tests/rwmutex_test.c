@@ -427,6 +427,99 @@ TEST(freed_by_the_next_holder)
     run_each(frees, NULL);
 }
 
+/* --- downgrade --- */
+
+static int downgrades(sn_ctx *ctx, void *arg)
+{
+    sn_rwmutex m = { { 0 } };
+    (void)ctx;
+    (void)arg;
+    CHECK(!sn_rwmutex_held(&m));
+    sn_rwmutex_lock(&m);
+    CHECK(sn_rwmutex_held(&m));
+    sn_rwmutex_downgrade(&m);
+    CHECK(!sn_rwmutex_held(&m));
+    CHECK_EQ(sn_rwmutex_try_rlock(&m), 0);
+    CHECK_EQ(sn_rwmutex_try_lock(&m), SN_EBUSY);
+    sn_rwmutex_runlock(&m);
+    sn_rwmutex_runlock(&m);
+    CHECK_EQ(sn_rwmutex_try_lock(&m), 0);
+    sn_rwmutex_unlock(&m);
+    CHECK_EQ(m.sni_[0], 0);
+    return 0;
+}
+
+struct kept {
+    sn_rwmutex m;
+    long a, b; /* equal */
+    int seen;  /* (a) */
+};
+
+static int reads_kept(sn_ctx *ctx, void *arg)
+{
+    struct kept *k = arg;
+    (void)ctx;
+    for (int i = 0; i < 200; i++) {
+        sn_rwmutex_rlock(&k->m);
+        CHECK_EQ(k->a, k->b);
+        sn_rwmutex_runlock(&k->m);
+    }
+    return 0;
+}
+
+static int writes_and_reads_on(sn_ctx *ctx, void *arg)
+{
+    struct kept *k = arg;
+    (void)ctx;
+    for (int i = 0; i < 200; i++) {
+        sn_rwmutex_lock(&k->m);
+        long mine = ++k->a;
+        if (i % 8 == 0 && sn_task_self().id)
+            sn_yield();
+        k->b++;
+        sn_rwmutex_downgrade(&k->m);
+        if (i % 4 == 0 && sn_task_self().id)
+            sn_yield();
+        CHECK_EQ(k->a, mine); /* nobody has written in between */
+        sn_rwmutex_runlock(&k->m);
+    }
+    return 0;
+}
+
+static int all_downgrade(sn_ctx *ctx, void *arg)
+{
+    struct kept k = { .a = 0 };
+    sn_group g;
+    (void)arg;
+    sn_group_init(&g, ctx);
+    for (int i = 0; i < 4; i++) {
+        CHECK_EQ(sn_group_go(&g, writes_and_reads_on, &k), 0);
+        CHECK_EQ(sn_group_go(&g, reads_kept, &k), 0);
+    }
+    CHECK_EQ(sn_group_wait(&g), 0);
+    CHECK_EQ(k.a, 800);
+    CHECK_EQ(k.m.sni_[0], 0);
+    return 0;
+}
+
+TEST(downgrade)
+{
+    run_everywhere(downgrades, NULL);
+    run_everywhere(all_downgrade, NULL);
+}
+
+static void die_downgrading(void)
+{
+    static sn_rwmutex m;
+    sn_rwmutex_rlock(&m);
+    sn_rwmutex_downgrade(&m);
+}
+
+TEST(a_reader_cannot_downgrade)
+{
+    check_dies(die_downgrading, "sn_rwmutex_downgrade: this task or thread is not the writer");
+}
+
 /* --- misuse --- */
 
 static sn_rwmutex held;

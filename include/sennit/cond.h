@@ -43,7 +43,12 @@ SN_API void sn_cond_wait(sn_cond *cond, sn_mutex *mutex);
  * before, it has held it all the time. SN_ENOMEM only in a plain thread's first blocking call. */
 SN_MUST SN_API int sn_cond_wait_ctx(sn_ctx *ctx, sn_cond *cond, sn_mutex *mutex);
 
-/* Wakes who has waited longest, if anybody waits; or all who wait. The mutex need not be held. Never block. */
+/* The loop around it: blocks until holds(arg) is true, which is asked with the mutex held, at first at once. 0; or ctx's error,
+ * if it does not hold then either. The caller holds the mutex in either case. */
+SN_MUST SN_API int sn_cond_wait_until(sn_ctx *ctx, sn_cond *cond, sn_mutex *mutex, bool (*holds)(void *arg), void *arg);
+
+/* Wakes who has waited longest, if anybody waits; or all who wait. The mutex need not be held. While somebody holds it they are
+ * not woken but put in line for it, so that many do not run only to wait again. Never block. */
 SN_API void sn_cond_signal(sn_cond *cond);
 SN_API void sn_cond_broadcast(sn_cond *cond);
 

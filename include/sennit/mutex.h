@@ -7,8 +7,13 @@
  *     sn_mutex_unlock(&m);
  *
  * Eight bytes, nothing to initialise or destroy. It knows its holder: locking it again in the same task or thread, and
- * unlocking it without holding it, panic with the name of the task. Waiting holds up no worker. Who waits longest gets it
- * next; it is handed over, so nobody starves. What the holder did before unlocking is visible to the next one.
+ * unlocking it without holding it, panic with the name of the task. What the holder did before unlocking is visible to the
+ * next one.
+ *
+ * Locking a free one is a single atomic operation. Who finds it held looks again for a microsecond, if there is nothing else to
+ * run, and then waits in line, which holds up no worker. Nobody starves: others may overtake the first in line for 50
+ * microseconds from the moment at which it could have had it, or for 16 critical sections if those take longer; then it is
+ * handed over to it. So the k-th in line waits for k such turns at the most, and for those who hold it in them.
  *
  * Works from tasks and plain threads, with or without a runtime. A mutex may be freed as soon as nobody holds or wants it:
  * also by the task that has just got it, before the last holder's sn_mutex_unlock has returned.
@@ -36,11 +41,15 @@ SN_MUST SN_API int sn_mutex_lock_ctx(sn_ctx *ctx, sn_mutex *mutex);
 /* Without blocking: 0, or SN_EBUSY if somebody holds it. */
 SN_MUST SN_API int sn_mutex_try_lock(sn_mutex *mutex);
 
-/* Gives it to who waits longest, or frees it. Panics if the caller does not hold it. */
+/* Lets it go: frees it, or hands it over. Panics if the caller does not hold it. Never blocks. */
 SN_API void sn_mutex_unlock(sn_mutex *mutex);
 
 /* Whether the calling task or thread holds it: for assertions. */
 SN_API bool sn_mutex_held(const sn_mutex *mutex);
+
+/* Panic unless the calling task or thread holds it; if it does. */
+SN_API void sn_mutex_assert_held(const sn_mutex *mutex);
+SN_API void sn_mutex_assert_not_held(const sn_mutex *mutex);
 
 SN_END
 

@@ -46,6 +46,13 @@ SN_MUST SN_API int sn_rwmutex_rlock_ctx(sn_ctx *ctx, sn_rwmutex *mutex);
 SN_MUST SN_API int sn_rwmutex_try_lock(sn_rwmutex *mutex);
 SN_MUST SN_API int sn_rwmutex_try_rlock(sn_rwmutex *mutex);
 
+/* The writer becomes a reader without letting it go, and the readers that wait come in with it. Panics if the caller is not the
+ * writer. Never blocks. There is no way back up: two readers that both wanted it would wait for each other. */
+SN_API void sn_rwmutex_downgrade(sn_rwmutex *mutex);
+
+/* Whether the calling task or thread is the writer: for assertions. */
+SN_API bool sn_rwmutex_held(const sn_rwmutex *mutex);
+
 /* Let it go. Panic if the caller is not the writer, or if there is no reader. */
 SN_API void sn_rwmutex_unlock(sn_rwmutex *mutex);
 SN_API void sn_rwmutex_runlock(sn_rwmutex *mutex);

@@ -87,12 +87,14 @@ static struct rate found(const struct moment *a, const struct moment *b, const s
     return r;
 }
 
-static void measure(void)
+/* `now_ns`: what the system clock said just before. */
+static void measure(int64_t now_ns)
 {
-    if (sni_load_acq(&clk.stage) > SPANS || sni_xchg_acq(&clk.busy, 1u) != 0)
-        return;
+    uint32_t stage = sni_load_acq(&clk.stage); /* pairs with the release below: `begin` is set */
 
-    uint32_t stage = sni_load_rlx(&clk.stage);
+    if (stage > SPANS || (stage > 0 && now_ns - clk.begin.ns < spans[stage - 1]) || sni_xchg_acq(&clk.busy, 1u) != 0)
+        return;
+    stage = sni_load_rlx(&clk.stage);
     struct moment now = read_both();
     if (stage == 0) {
         clk.begin = now;
@@ -143,16 +145,15 @@ int64_t sn_now(void)
     const struct rate *r = sni_load_acq(&clk.rate); /* pairs with the release in measure; the others below too */
 
     if (sni_unlikely(!r)) {
-        if (sni_load_rlx(&clk.stage) <= SPANS)
-            measure();
         int64_t ns = sni_os_clock();
+        measure(ns);
         if (!(r = sni_load_acq(&clk.rate))) /* one that has been published since may be ahead of `ns` */
             return ns;
     }
     for (;;) {
         uint64_t ticks = sni_os_ticks();
         if (sni_unlikely(ticks >= r->next_ticks))
-            measure();
+            measure(sni_os_clock());
         const struct rate *still = sni_load_acq(&clk.rate);
         if (sni_likely(still == r))
             return sni_unlikely(ticks < r->ticks) ? sni_load_rlx(&r->ns) : at(r, ticks);

@@ -106,6 +106,29 @@ static inline void sni_ready(struct sni_wait *wait)
         sni_ring_add(w, displaced);
 }
 
+/* The same, behind those that are ready already, where idle workers find it: for a wait that is not the caller's to wait for. */
+static inline void sni_ready_behind(struct sni_wait *wait)
+{
+    struct sni_worker *w = sni_self();
+    struct sni_task *t = sni_task_of(wait);
+
+    if (sni_unlikely(!w || wait->kind != SNI_WAIT_TASK || t->rt != w->own.rt))
+        sni_ready_far(wait);
+    else if (sni_unlikely(sni_load_rlx(&w->own.flags) & (SNI_STUCK | SNI_SIM)))
+        sni_inject(w->own.rt, t);
+    else
+        sni_ring_add(w, t);
+}
+
+/* Whether the caller's processor has nothing better to do for a moment than to look whether another one changes something. */
+static inline bool sni_may_spin(void)
+{
+    struct sni_worker *w = sni_self();
+
+    return !w || (w->own.rt->nworkers > 1 && !w->own.lifo && !(sni_load_rlx(&w->own.flags) & SNI_SIM) &&
+                  sni_load_rlx(&w->run.head) == sni_load_rlx(&w->run.tail) && sni_deque_len(&w->fresh) == 0);
+}
+
 /* --- switching --- */
 
 /* The task in the LIFO slot, if its turn has come; after SNI_LIFO_RUN turns it goes behind those in the ring. */

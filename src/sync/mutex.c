@@ -3,17 +3,28 @@
  *     0                         free
  *     holder | LOCKED           held, nobody waits
  *     node | LOCKED | QUEUED    held; node is the first waiter's, in its frame, and keeps holder and tail for all
+ *     node | QUEUED             free; the first waiter is awake, and takes it unless somebody overtakes
  *     ... | BUSY                somebody changes the queue: only who set BUSY may read nodes or change the word
  *
  * where holder is the address of the holder's wait record, which is type-stable and belongs to one task or thread at a time.
  *
- *     0 -> holder               lock, fast                       holder -> 0           unlock, fast
- *     holder -> node            lock: the first to wait          node -> node          lock: one more; unlock: handed over
- *     node -> holder            unlock: handed to the last       node -> 0             unlock: all who waited have given up
+ *     0 -> holder | LOCKED             lock, fast
+ *     holder | LOCKED -> 0             unlock, fast
+ *     holder | LOCKED -> node | ...    lock: the first to wait
+ *     node | L | Q -> node | Q         unlock: left free, the first is woken to look
+ *     node | Q -> node | L | Q         lock: overtakes the first; or the first takes it, and the next is the first
+ *     node | Q -> holder | LOCKED      the first takes it, and nobody else waits
+ *     node | L | Q -> next | L | Q     unlock: granted to the first, which may be awake or not
+ *     node | L | Q -> holder | LOCKED  unlock: granted to the last
  *
- * Invariants: (1) while anybody waits, the word is not 0: the mutex is handed over, and who comes later cannot overtake.
- * (2) A node's holder and tail are meant only while it is the first. (3) The unlocker's last touch of the mutex is the store
- * that ends BUSY; its last touch of a waiter's frame comes before the wake.
+ * To hand it over at every unlock would cost a switch each time, most often to another processor. So a running task may take
+ * it again and again while others wait, but only for TURN_NS after the first waiter could have had it: then the next unlock
+ * grants it to the first, and its turn begins for the second. So who waits has it at the latest when each of those before it
+ * has been overtaken for that long. Go's mutex has the idea, with 1 ms and a mode for all instead of a turn for each.
+ *
+ * Invariants: (1) A free mutex with waiters has its first awake, so somebody will look. (2) What a node keeps for all is meant
+ * only while it is the first; only the first is ever awake. (3) The unlocker's last touch of the mutex is the store that ends
+ * BUSY; its last touch of a waiter's frame comes before the wake or, if that is awake, is the store to `place`.
  *
  * That the word holds the queue is from nsync and abseil; a table of queues by address (parking lots) would be one more
  * thing that is process-wide. */
@@ -21,26 +32,31 @@
 
 #include "sched/park.h"
 #include "sennit/error.h"
+#include "sennit/time.h"
 
 enum { LOCKED = 1, QUEUED = 2, BUSY = 4, FLAGS = 7 };
 
-struct node {
-    struct node *next;
-    struct node *tail;       /* first node only */
-    struct sni_wait *holder; /* first node only */
-    struct sni_wait *wait;
-    uint64_t seq;
-    bool queued;
-};
+/* 50 us: some thousand short critical sections, so that the grant's switch does not count; and too short to be felt. The
+ * model's threads take few steps: there it is less. */
+#ifndef SNI_TURN_NS
+#define SNI_TURN_NS 50000
+#endif
+
+/* A look at the clock costs more than the rest of an unlock: after the first LOOKS only every LOOKS-th looks. */
+enum { TURN_NS = SNI_TURN_NS, LOOKS = 16 };
+
+/* In pauses, some 10 ns each: spins of 8 to 128 of them, a microsecond or two in all; looks of who is overtaken after 64 to 2,048
+ * of them, that is, a turn. */
+enum { SPINS = 5, WATCH_FIRST = 8, WATCH_LAST = 256 };
 
 static uint64_t *word_of(const sn_mutex *m)
 {
     return (uint64_t *)(uintptr_t)&m->sni_[0];
 }
 
-static struct node *node_of(uint64_t word)
+static struct sni_mutex_node *node_of(uint64_t word)
 {
-    return (struct node *)(uintptr_t)(word & ~(uint64_t)FLAGS);
+    return (struct sni_mutex_node *)(uintptr_t)(word & ~(uint64_t)FLAGS);
 }
 
 static struct sni_wait *wait_of(uint64_t word)
@@ -53,24 +69,30 @@ static uint64_t held_by(const struct sni_wait *wait)
     return (uint64_t)(uintptr_t)wait | LOCKED;
 }
 
-static uint64_t led_by(const struct node *first)
+static uint64_t led_by(const struct sni_mutex_node *first)
 {
     return (uint64_t)(uintptr_t)first | LOCKED | QUEUED;
 }
 
-static const struct sni_wait *holder(const void *object)
+/* (BUSY) */
+static struct sni_wait *holder_in(uint64_t word)
 {
-    struct node first;
+    return word & QUEUED ? node_of(word)->holder : wait_of(word);
+}
+
+const struct sni_wait *sni_mutex_holder(const void *mutex)
+{
+    struct sni_mutex_node first;
     uint64_t word;
 
-    if (!sni_peek(&word, word_of(object), sizeof word))
+    if (!sni_peek(&word, mutex, sizeof word))
         return NULL;
     if (!(word & QUEUED))
         return wait_of(word);
     return sni_peek(&first, node_of(word), sizeof first) ? first.holder : NULL;
 }
 
-static const struct sni_reason locking = { "locking a mutex", NULL, holder, "held by" };
+static const struct sni_reason locking = { "locking a mutex", NULL, sni_mutex_holder, "held by" };
 
 /* Takes BUSY on a word that is not 0. Returns the word without it; 0: it has become free, and nothing was taken. */
 static uint64_t take_queue(uint64_t *word)
@@ -104,17 +126,42 @@ static void commit_queue(void *p)
     give_queue(h->word, h->value); /* from here on we may be woken, and *h be gone */
 }
 
-/* (BUSY) Out of the queue, wherever it is in it. Returns the new word. */
-static uint64_t unlink_node(uint64_t w, struct node *me)
+/* (BUSY) The first leaves the queue: what it keeps goes to the next, whose turn begins. NULL: nobody is left. */
+static struct sni_mutex_node *drop_first(struct sni_mutex_node *first)
 {
-    struct node *first = node_of(w), *before;
+    struct sni_mutex_node *next = first->next;
+
+    if (next) {
+        next->tail = first->tail;
+        next->holder = first->holder;
+    }
+    return next;
+}
+
+/* (BUSY) Puts a node at the end. Returns the new word. */
+static uint64_t append(uint64_t w, struct sni_mutex_node *n)
+{
+    struct sni_mutex_node *first = w & QUEUED ? node_of(w) : n;
+
+    n->next = NULL;
+    if (first == n) {
+        n->holder = wait_of(w);
+    } else {
+        first->tail->next = n;
+    }
+    first->tail = n;
+    sni_store_rel(&n->place, (uint32_t)SNI_IN_QUEUE); /* pairs with the acquire in sni_mutex_take_turn */
+    return w & QUEUED ? w : led_by(n);
+}
+
+/* (BUSY) Out of the queue, wherever it is in it. It is not awake, so if it is the first the mutex is held. Returns the new word. */
+static uint64_t unlink_node(uint64_t w, struct sni_mutex_node *me)
+{
+    struct sni_mutex_node *first = node_of(w), *before;
 
     if (first == me) {
-        if (!me->next)
-            return held_by(me->holder);
-        me->next->holder = me->holder;
-        me->next->tail = me->tail;
-        return led_by(me->next);
+        struct sni_mutex_node *next = drop_first(me);
+        return next ? led_by(next) : held_by(me->holder);
     }
     for (before = first; before->next != me; before = before->next)
         ;
@@ -125,18 +172,99 @@ static uint64_t unlink_node(uint64_t w, struct node *me)
 }
 
 /* Woken by the context: leaves the queue, unless an unlocker, who could not claim us, has put us out. */
-static void leave_queue(uint64_t *word, struct node *me)
+static void leave_queue(uint64_t *word, struct sni_mutex_node *me)
 {
-    for (uint32_t tries = 0; sni_load_acq(&me->queued);) { /* pairs with the release in hand_over */
+    for (uint32_t tries = 0; sni_load_acq(&me->place) == SNI_IN_QUEUE;) { /* pairs with the release in pass_on */
         uint64_t w = take_queue(word);
         if (w == 0) {
             sni_spin_pause(&tries); /* the unlocker who emptied the queue is just about to say so */
             continue;
         }
-        if (me->queued)
+        if (me->place == SNI_IN_QUEUE)
             w = unlink_node(w, me);
-        me->queued = false;
+        me->place = SNI_OUT;
         give_queue(word, w);
+    }
+}
+
+/* Whoever gave it to us has let go of our frame. */
+static void await_grant(struct sni_mutex_node *me)
+{
+    for (uint32_t tries = 0; sni_load_acq(&me->place) != SNI_GRANTED;) /* pairs with the release in pass_on */
+        sni_spin_pause(&tries);
+}
+
+static void pause_for(uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        sni_pause();
+}
+
+/* Others overtake us, the first, who are awake. To sleep and be woken at their next unlock, time and again, would cost all of
+ * them more than a look now and then, and we have nothing else to do. Until it is free, or ours, or a turn is over. */
+static void watch(const uint64_t *word, const struct sni_mutex_node *me)
+{
+    for (uint32_t n = WATCH_FIRST; n <= WATCH_LAST && sni_may_spin() && (sni_load_rlx(word) & LOCKED); n *= 2)
+        for (uint32_t i = 0; i < 8 && sni_load_rlx(&me->place) != SNI_GRANTED; i++)
+            pause_for(n);
+}
+
+/* Woken to look: we are the first. True: we hold it now. False: others overtake us; BUSY is set, and *value the word for the
+ * commit of the next park. */
+static bool look(uint64_t *word, struct sni_mutex_node *me, uint64_t *value)
+{
+    struct sni_mutex_node *next;
+    uint64_t w;
+
+    watch(word, me);
+    if (sni_load_acq(&me->place) == SNI_GRANTED) /* as above */
+        return true;
+    w = take_queue(word);
+    if (!(w & LOCKED)) {
+        if ((next = drop_first(me)) != NULL)
+            next->holder = me->wait;
+        give_queue(word, next ? led_by(next) : held_by(me->wait));
+        return true;
+    }
+    if (holder_in(w) == me->wait) {
+        give_queue(word, w);
+        await_grant(me);
+        return true;
+    }
+    me->awake = false;
+    me->seq = sni_wait_seq(me->wait);
+    *value = w;
+    return false;
+}
+
+/* Parks in the queue, in which we are (BUSY; `value` is the word to give), until the mutex is ours, or ctx has ended. */
+static int park_in_queue(sn_mutex *m, uint64_t value, struct sni_mutex_node *me, sn_ctx *ctx)
+{
+    struct handing handing = { word_of(m), value };
+    int r;
+
+    do {
+        r = sni_park(me->wait, ctx, &locking, m, commit_queue, &handing);
+        if (r == SNI_MUTEX_YOURS)
+            return 0;
+        if (r < 0) {
+            leave_queue(word_of(m), me);
+            return r;
+        }
+    } while (!look(word_of(m), me, &handing.value));
+    return 0;
+}
+
+/* A critical section is most often short, and a switch is not: looks for a moment whether it becomes free. Not where its holder
+ * cannot run meanwhile, nor if there is something else to do, nor if others wait. */
+static void spin(const uint64_t *word)
+{
+    if (!sni_may_spin())
+        return;
+    for (uint32_t i = 0; i < SPINS; i++) {
+        if ((sni_load_rlx(word) & (LOCKED | QUEUED)) != LOCKED)
+            return;
+        pause_for(8u << i);
     }
 }
 
@@ -144,36 +272,42 @@ static void leave_queue(uint64_t *word, struct node *me)
 static int lock_slow(sn_mutex *m, sn_ctx *ctx, struct sni_wait *self)
 {
     uint64_t *word = word_of(m), w;
-    struct node me = { .wait = self, .seq = sni_wait_seq(self), .queued = true };
-    struct handing handing = { word, 0 };
+    struct sni_mutex_node me = { .wait = self, .seq = sni_wait_seq(self) };
 
+    spin(word);
     while ((w = take_queue(word)) == 0) {
         if (sni_cas_acqrel(word, &w, held_by(self))) /* as in lock_fast */
             return 0;
     }
-    struct node *first = w & QUEUED ? node_of(w) : &me;
-    if (first == &me) {
-        me.holder = wait_of(w);
-    } else {
-        first->tail->next = &me;
+    if (!(w & LOCKED)) {
+        node_of(w)->holder = self; /* as in lock_fast */
+        give_queue(word, w | LOCKED);
+        return 0;
     }
-    first->tail = &me;
-    if (sni_unlikely(first->holder == self)) {
-        give_queue(word, led_by(first));
+    if (sni_unlikely(holder_in(w) == self)) {
+        give_queue(word, w);
         sni_panic("sn_mutex_lock: this task or thread holds the mutex already");
     }
-    handing.value = led_by(first);
-    int r = sni_park(self, ctx, &locking, m, commit_queue, &handing);
-    if (r < 0)
-        leave_queue(word, &me);
-    return r;
+    w = append(w, &me);
+    return park_in_queue(m, w, &me, ctx);
 }
 
 static sni_inline bool lock_fast(sn_mutex *m, struct sni_wait *self)
 {
-    uint64_t free = 0;
+    uint64_t *word = word_of(m), w = 0;
 
-    return sni_cas_acqrel(word_of(m), &free, held_by(self)); /* acquire: pairs with the release of the last unlock */
+    if (sni_likely(sni_cas_acqrel(word, &w, held_by(self)))) /* acquire: pairs with the release of the last unlock */
+        return true;
+    while ((w & (LOCKED | BUSY)) == 0) { /* free, but others wait, the first of whom was woken and has not looked yet */
+        if (w != 0 && sni_cas_acqrel(word, &w, w | LOCKED | BUSY)) { /* as in take_queue */
+            node_of(w)->holder = self;
+            give_queue(word, w | LOCKED);
+            return true;
+        }
+        if (w == 0 && sni_cas_acqrel(word, &w, held_by(self))) /* as above */
+            return true;
+    }
+    return false;
 }
 
 static sni_inline struct sni_wait *enter_or_panic(const char *what, const sn_mutex *m)
@@ -222,60 +356,99 @@ int sn_mutex_lock_ctx(sn_ctx *ctx, sn_mutex *m)
     return sni_likely(lock_fast(m, self)) ? 0 : lock_slow(m, ctx, self);
 }
 
+/* Not free at the first look. */
+static bool try_slow(sn_mutex *m, struct sni_wait *self)
+{
+    uint64_t *word = word_of(m), w;
+
+    while ((w = take_queue(word)) == 0) /* BUSY is over: what the word is now is the answer */
+        if (lock_fast(m, self))
+            return true;
+    if (!(w & LOCKED))
+        node_of(w)->holder = self; /* as in lock_fast */
+    give_queue(word, w | LOCKED);
+    return !(w & LOCKED);
+}
+
+bool sni_mutex_try(sn_mutex *m, struct sni_wait *self)
+{
+    return lock_fast(m, self) || try_slow(m, self);
+}
+
 int sn_mutex_try_lock(sn_mutex *m)
 {
     struct sni_wait *self = enter_or_panic("tries to lock %mutex", m);
 
-    if (!lock_fast(m, self))
+    if (!sni_mutex_try(m, self))
         return SN_EBUSY;
     if (sni_checks_on())
         sni_lock_taken(self, m, "mutex", __builtin_return_address(0), SNI_LOCK);
     return 0;
 }
 
-/* (BUSY) Gives the mutex to the first waiter that can be claimed; those whose context was faster leave the queue. Returns
- * the new word and, in *next, whom to wake. */
-static uint64_t hand_over(uint64_t w, struct sni_wait **next)
+/* (BUSY) Whether the first has been overtaken for long enough. */
+static bool is_due(struct sni_mutex_node *first)
 {
-    struct node *first = node_of(w), *tail = first->tail;
+    uint32_t n = first->overtaken++;
 
-    for (*next = NULL; first && !*next;) {
-        struct node *n = first;
-        struct sni_wait *wait = n->wait;
-        first = n->next;
-        if (sni_claim(wait, n->seq, 0))
-            *next = wait;
-        else
-            sni_store_rel(&n->queued, false); /* our last touch: pairs with the acquire in leave_queue */
+    if (n == 0) {
+        first->until = sn_now() + TURN_NS;
+        return false;
     }
-    if (first) {
-        first->holder = *next;
-        first->tail = tail;
-        return led_by(first);
+    return (n < LOOKS || n % LOOKS == 0) && sn_now() >= first->until;
+}
+
+/* (BUSY) The holder lets go, with others waiting: the first is woken to look, or has it. Those whose context was faster leave
+ * the queue on the way. */
+static void pass_on(uint64_t *word, struct sni_mutex_node *first)
+{
+    bool due = is_due(first), claimed = false;
+
+    while (!first->awake && !(claimed = sni_claim(first->wait, first->seq, due ? SNI_MUTEX_YOURS : SNI_MUTEX_LOOK))) {
+        struct sni_mutex_node *out = first;
+        first = drop_first(first);
+        sni_store_rel(&out->place, (uint32_t)SNI_OUT); /* our last touch: pairs with the acquire in leave_queue */
+        if (!first) {
+            give_queue(word, 0);
+            return;
+        }
+        due = is_due(first);
     }
-    return *next ? held_by(*next) : 0;
+    struct sni_wait *wait = first->wait;
+    if (!due) {
+        first->holder = NULL;
+        first->awake = true;
+        give_queue(word, led_by(first) & ~(uint64_t)LOCKED);
+        if (claimed)
+            sni_ready_behind(wait);
+        return;
+    }
+    struct sni_mutex_node *next = drop_first(first);
+    if (next)
+        next->holder = wait;
+    give_queue(word, next ? led_by(next) : held_by(wait));
+    if (claimed)
+        sni_ready(wait);
+    else
+        sni_store_rel(&first->place, (uint32_t)SNI_GRANTED); /* our last touch: pairs with the acquire in look */
 }
 
 static sni_inline void unlock(sn_mutex *m, struct sni_wait *self)
 {
-    struct sni_wait *next;
-    uint64_t *word = word_of(m), w = held_by(self);
+    uint64_t *word = word_of(m), w = sni_load_rlx(word);
 
-    if (sni_likely(sni_cas_acqrel(word, &w, (uint64_t)0))) /* release: pairs with the acquire in lock_fast */
+    if (sni_likely(w == held_by(self)) && sni_cas_acqrel(word, &w, (uint64_t)0)) /* release: pairs with the acquire in lock_fast */
         return;
     if ((w = take_queue(word)) == held_by(self)) { /* a waiter came and gave up */
         give_queue(word, 0);
         return;
     }
-    if (!(w & QUEUED) || node_of(w)->holder != self) {
+    if (!(w & LOCKED) || holder_in(w) != self) {
         if (w)
             give_queue(word, w);
         sni_panic("sn_mutex_unlock: this task or thread does not hold the mutex");
     }
-    w = hand_over(w, &next);
-    give_queue(word, w);
-    if (next)
-        sni_ready(next);
+    pass_on(word, node_of(w));
 }
 
 void sn_mutex_unlock(sn_mutex *m)
@@ -293,15 +466,71 @@ void sni_mutex_unlock_for(sn_mutex *m, struct sni_wait *holder)
     unlock(m, holder);
 }
 
+bool sni_mutex_move_in(sn_mutex *m, struct sni_mutex_node *node)
+{
+    uint64_t *word = word_of(m), w = take_queue(word);
+
+    if (w == 0)
+        return false;
+    w = append(w, node);
+    give_queue(word, w);
+    return true;
+}
+
+void sni_mutex_take_turn(sn_mutex *m, struct sni_mutex_node *me, int result)
+{
+    uint64_t *word = word_of(m), w = 0;
+
+    if (result == SNI_MUTEX_YOURS || (result == SNI_MUTEX_LOOK && look(word, me, &w)))
+        return;
+    if (result < 0) { /* on, without the context */
+        for (uint32_t tries = 0; sni_load_acq(&me->place) == SNI_NOWHERE;) /* pairs with the release in append */
+            sni_spin_pause(&tries);
+        while (sni_load_acq(&me->place) == SNI_IN_QUEUE && (w = take_queue(word)) == 0)
+            sni_pause(); /* as in leave_queue */
+        if (me->place == SNI_OUT) {
+            if (w)
+                give_queue(word, w);
+            result = SNI_MUTEX_LOCK;
+        } else {
+            me->seq = sni_wait_seq(me->wait);
+        }
+    }
+    if (result == SNI_MUTEX_LOCK) {
+        if (!lock_fast(m, me->wait))
+            (void)lock_slow(m, sn_background(), me->wait);
+        return;
+    }
+    (void)park_in_queue(m, w, me, sn_background());
+}
+
+void sni_mutex_lock_at(sn_mutex *m, struct sni_wait *self, const void *site)
+{
+    if (sni_checks_on())
+        (void)lock_checked(m, sn_background(), self, site);
+    else if (!lock_fast(m, self))
+        (void)lock_slow(m, sn_background(), self);
+}
+
 bool sn_mutex_held(const sn_mutex *m)
 {
     struct sni_wait *self = sni_wait_self();
 
     sni_check(self != NULL, "sn_mutex_held: no memory for this thread's record");
     uint64_t *word = word_of(m), w = take_queue(word);
-    bool held = w != 0 && (w & QUEUED ? node_of(w)->holder : wait_of(w)) == self;
+    bool held = (w & LOCKED) && holder_in(w) == self;
 
     if (w)
         give_queue(word, w);
     return held;
+}
+
+void sn_mutex_assert_held(const sn_mutex *m)
+{
+    sni_check(sn_mutex_held(m), "sn_mutex_assert_held: this task or thread does not hold the mutex");
+}
+
+void sn_mutex_assert_not_held(const sn_mutex *m)
+{
+    sni_check(!sn_mutex_held(m), "sn_mutex_assert_not_held: this task or thread holds the mutex");
 }

@@ -174,14 +174,19 @@ int sn_rwmutex_try_lock(sn_rwmutex *mutex)
     return 0;
 }
 
+static sni_inline void check_writer(const struct rwmutex *m, const struct sni_wait *self, const char *function)
+{
+    sni_check((sni_load_rlx(&m->word) & WRITER) && sni_load_rlx(&m->writer) == self,
+              "%s: this task or thread is not the writer", function);
+}
+
 void sn_rwmutex_unlock(sn_rwmutex *mutex)
 {
     struct rwmutex *m = inside(mutex);
     struct sni_wait *self = sni_enter_or_panic("sn_rwmutex_unlock", "unlocks %rwmutex", mutex);
     uint64_t w = WRITER;
 
-    sni_check((sni_load_rlx(&m->word) & WRITER) && sni_load_rlx(&m->writer) == self,
-              "sn_rwmutex_unlock: this task or thread is not the writer");
+    check_writer(m, self, "sn_rwmutex_unlock");
     if (sni_unlikely(self->held != NULL))
         sni_lock_released(self, mutex);
     sni_store_rlx(&m->writer, (struct sni_wait *)NULL); /* while it is still ours */
@@ -190,6 +195,33 @@ void sn_rwmutex_unlock(sn_rwmutex *mutex)
         pass_on(m, 0, &m->readers);
     }
     sni_point(NULL, NULL);
+}
+
+void sn_rwmutex_downgrade(sn_rwmutex *mutex)
+{
+    struct rwmutex *m = inside(mutex);
+    struct sni_wait *self = sni_enter_or_panic("sn_rwmutex_downgrade", "downgrades %rwmutex", mutex);
+    uint64_t w = WRITER;
+
+    check_writer(m, self, "sn_rwmutex_downgrade");
+    if (sni_unlikely(self->held != NULL))
+        sni_lock_released(self, mutex);
+    sni_store_rlx(&m->writer, (struct sni_wait *)NULL); /* while it is still ours */
+    if (!sni_cas_acqrel(&m->word, &w, (uint64_t)READER)) { /* release: pairs with the acquire in rlock_fast */
+        (void)sni_word_lock(&m->word);
+        pass_on(m, 1, &m->readers); /* the readers that wait come in with us */
+    }
+    if (sni_checks_on())
+        sni_lock_taken(self, mutex, "rwmutex", __builtin_return_address(0), SNI_LOCK_SHARED);
+    sni_point(NULL, NULL);
+}
+
+bool sn_rwmutex_held(const sn_rwmutex *mutex)
+{
+    struct rwmutex *m = inside((sn_rwmutex *)(uintptr_t)mutex);
+    struct sni_wait *self = sni_wait_or_panic("sn_rwmutex_held");
+
+    return (sni_load_rlx(&m->word) & WRITER) && sni_load_rlx(&m->writer) == self; /* only we make it ourselves */
 }
 
 /* --- the readers' side --- */

@@ -148,6 +148,33 @@ MODEL(mutex_given_up)
     sn_ctx_free(l.ctx);
 }
 
+/* The first in line is overtaken again and again, until it is its turn; it may give up meanwhile. */
+static void *locks_often(void *arg)
+{
+    struct locked *l = arg;
+    for (int i = 0; i < 8; i++) {
+        sn_mutex_lock(&l->m);
+        l->n++;
+        sn_mutex_unlock(&l->m);
+    }
+    return NULL;
+}
+
+MODEL(mutex_overtaken)
+{
+    struct locked l = { .n = 0, .ctx = new_ctx() };
+    (void)arg;
+    struct sni_os_thread a = model_thread(locks_often, &l), b = model_thread(locks, &l), c = model_thread(locks_if_let, &l);
+    locks_often(&l);
+    sn_ctx_cancel(l.ctx);
+    model_join(a);
+    model_join(b);
+    model_join(c);
+    CHECK_EQ(l.n, 18 + l.left);
+    CHECK_EQ(l.m.sni_[0], 0);
+    sn_ctx_free(l.ctx);
+}
+
 /* The last of two frees it. */
 static void *locks_and_frees(void *arg)
 {
@@ -292,6 +319,113 @@ MODEL(condition)
     model_join(a);
     model_join(b);
     CHECK_EQ(f.tokens, 0);
+}
+
+/* Signals and broadcasts with the mutex held, or not, by turns: who waits is moved to the mutex, or woken. */
+static void *gives_tokens(void *arg)
+{
+    struct flag *f = arg;
+    sn_mutex_lock(&f->m);
+    f->tokens++;
+    sn_cond_signal(&f->c);
+    f->tokens++;
+    sn_cond_broadcast(&f->c);
+    sn_mutex_unlock(&f->m);
+    return NULL;
+}
+
+MODEL(condition_moved)
+{
+    struct flag f = { .tokens = 0 };
+    (void)arg;
+    struct sni_os_thread a = model_thread(takes_a_token, &f), b = model_thread(takes_a_token, &f);
+    struct sni_os_thread c = model_thread(takes_a_token, &f), d = model_thread(gives_tokens, &f);
+    put_tokens(&f, 1);
+    sn_cond_broadcast(&f.c);
+    model_join(a);
+    model_join(b);
+    model_join(c);
+    model_join(d);
+    CHECK_EQ(f.tokens, 0);
+    CHECK_EQ(f.m.sni_[0], 0);
+}
+
+/* A signal that was given to one whose context ends is not lost: either it returns 0, or the other has it. */
+static void *takes_or_gives_up(void *arg)
+{
+    struct flag *f = arg;
+    sn_mutex_lock(&f->m);
+    int r = f->tokens == 0 ? sn_cond_wait_ctx(f->ctx, &f->c, &f->m) : 0;
+    CHECK(r == 0 || r == SN_ECANCELED);
+    if (f->tokens > 0 && r == 0)
+        f->tokens--;
+    sn_mutex_unlock(&f->m);
+    return NULL;
+}
+
+static void *signals(void *arg)
+{
+    sn_cond_signal(&((struct flag *)arg)->c);
+    return NULL;
+}
+
+MODEL(condition_moved_and_given_up)
+{
+    struct flag f = { .tokens = 0, .ctx = new_ctx() };
+    (void)arg;
+    struct sni_os_thread a = model_thread(takes_or_gives_up, &f), b = model_thread(takes_a_token, &f);
+    struct sni_os_thread c = model_thread(gives_tokens, &f), d = model_thread(signals, &f);
+    sn_ctx_cancel(f.ctx);
+    model_join(a);
+    model_join(b);
+    model_join(c);
+    model_join(d);
+    CHECK(f.tokens == 0 || f.tokens == 1);
+    CHECK_EQ(f.m.sni_[0], 0);
+    sn_ctx_free(f.ctx);
+}
+
+/* One who waited frees it; the broadcast may still be on its way out. */
+struct dying_flag {
+    struct flag f;
+    int waiting; /* (m) */
+};
+
+static void *waits_and_frees_flag(void *arg)
+{
+    struct dying_flag *d = arg;
+    sn_mutex_lock(&d->f.m);
+    d->waiting++;
+    while (d->f.tokens == 0)
+        sn_cond_wait(&d->f.c, &d->f.m);
+    bool last = --d->waiting == 0;
+    sn_mutex_unlock(&d->f.m);
+    if (last)
+        sni_os_free(d, sizeof *d);
+    return NULL;
+}
+
+static void *broadcasts_to_two(void *arg)
+{
+    struct dying_flag *d = arg;
+    for (bool both = false; !both;) {
+        sn_mutex_lock(&d->f.m);
+        both = d->waiting == 2;
+        d->f.tokens = both;
+        sn_mutex_unlock(&d->f.m);
+    }
+    sn_cond_broadcast(&d->f.c); /* its last touch */
+    return NULL;
+}
+
+MODEL(condition_freed_by_the_last)
+{
+    struct dying_flag *d = sni_os_alloc(sizeof *d);
+    (void)arg;
+    struct sni_os_thread a = model_thread(waits_and_frees_flag, d), b = model_thread(waits_and_frees_flag, d);
+    broadcasts_to_two(d);
+    model_join(a);
+    model_join(b);
 }
 
 /* One gives up: the signal goes to the other. */
