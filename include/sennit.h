@@ -20,6 +20,7 @@
 #include <sennit/dump.h>
 #include <sennit/error.h>
 #include <sennit/fd.h>
+#include <sennit/flight.h>
 #include <sennit/group.h>
 #include <sennit/lockorder.h>
 #include <sennit/mutex.h>
