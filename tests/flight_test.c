@@ -207,8 +207,8 @@ static void no_drop(void *value)
 TEST(bad_options)
 {
     const sn_flight_opts bad[] = {
-        { .ttl = -1 }, { .ttl = 1, .error_ttl = -1 }, { .ttl = 1, .refresh = -1 }, { .ttl = 5, .refresh = 5 }, { .refresh = 1 },
-        { .max = -1 }, { .value_size = 1, .share = no_share }, { .value_size = 1, .drop = no_drop },
+        { .ttl = -1 }, { .ttl = 1, .error_ttl = -1 }, { .ttl = 1, .refresh = -1 }, { .ttl = 5, .refresh = 5 },
+        { .refresh = 1 }, { .max = -1 }, { .value_size = 1, .share = no_share }, { .value_size = 1, .drop = no_drop },
         { .share = no_share, .drop = no_drop },
     };
     sn_flight *f = NULL;
@@ -692,6 +692,50 @@ TEST(a_job_that_asks_for_its_own_key_is_told)
     run_everywhere(nests, NULL);
 }
 
+static int lends_its_context(sn_ctx *ctx, void *arg, void *value)
+{
+    (void)value;
+    **(sn_ctx ***)arg = sn_ctx_retain(ctx);
+    return 0;
+}
+
+/* Who still has the context of a job that has ended may wait for the next one, also if that lies at the same address. */
+static int asks_under_an_old_context(sn_ctx *ctx, void *arg)
+{
+    struct made made, *m = &made;
+    sn_flight *f = new_flight(NULL);
+    (void)arg;
+    made_init(m);
+    for (int i = 0; i < 5; i++) {
+        struct caller c[2];
+        sn_ctx *old, **lent = &old, *rest;
+        sn_group g;
+        CHECK_EQ(sn_flight_do(ctx, f, "a", 1, lends_its_context, &lent, sizeof lent, NULL), 0);
+        CHECK_EQ(sn_flight_wait(ctx, f), 0);
+        CHECK_EQ(sn_ctx_without_cancel(&rest, old), 0);
+        c[0] = (struct caller){ .made = m, .flight = f, .key = "a", .fn = held };
+        c[1] = (struct caller){ .made = m, .flight = f, .key = "a", .fn = held, .ctx = rest };
+        sn_group_init(&g, ctx);
+        start_caller(&g, &c[0]);
+        CHECK_EQ(sn_group_go(&g, calls, &c[1]), 0);
+        while (counts_of(f).shared == (uint64_t)i && !counted(&c[1].returned))
+            CHECK_EQ(sn_sleep(ctx, SN_US(10)), 0);
+        CHECK_EQ(sn_chan_unit_send(ctx, m->go), 0);
+        CHECK_EQ(sn_group_wait(&g), 0);
+        CHECK_EQ(c[1].result, SN_FLIGHT_SHARED);
+        sn_ctx_free(rest);
+        sn_ctx_release(old);
+    }
+    end_flight(f);
+    made_free(m);
+    return 0;
+}
+
+TEST(an_old_context_is_no_job)
+{
+    run_everywhere(asks_under_an_old_context, NULL);
+}
+
 /* --- time to live: in virtual time --- */
 
 static int keeps(sn_ctx *ctx, void *arg)
@@ -970,7 +1014,8 @@ static int forgets_a_refresh(sn_ctx *ctx, void *arg)
 
 TEST(a_refresh_is_cancelled_by_forgetting)
 {
-    run_simulated(forgets_a_refresh, NULL);
+    for (uint64_t seed = 1; seed <= 50; seed++) /* before it runs, or while it does */
+        CHECK_EQ(sn_sim_run(forgets_a_refresh, NULL, &(sn_sim_opts){ .seed = seed }), 0);
 }
 
 /* The room goes to others while a refresh is under way: what it finds is kept. */
@@ -1126,6 +1171,14 @@ static void *shares_things_in_a_thread(void *arg)
     return NULL;
 }
 
+/* What a job has written that then fails is its own. */
+static int fails_with_a_thing(sn_ctx *ctx, void *arg, void *value)
+{
+    CHECK_EQ(makes_a_thing(ctx, arg, value), 0);
+    give_thing(value);
+    return SN_EIO;
+}
+
 static int share_things(sn_ctx *ctx, void *arg)
 {
     static const int64_t ttls[] = { 0, SN_US(50), SN_SEC(100) };
@@ -1146,6 +1199,7 @@ static int share_things(sn_ctx *ctx, void *arg)
         CHECK_EQ(sn_flight_do(ctx, s.flight, "r", 1, makes_a_thing, &p, sizeof p, &t), SN_ENOSPC);
         CHECK(t == NULL);
         o.refuse = 0;
+        CHECK_EQ(sn_flight_do(ctx, s.flight, "f", 1, fails_with_a_thing, &p, sizeof p, &t), SN_EIO);
         CHECK_EQ(sn_flight_forget_all(s.flight) >= 0, true);
         CHECK_EQ(sn_flight_wait(sn_background(), s.flight), 0);
         CHECK_EQ(o.things, 0); /* each was dropped, once */
