@@ -110,7 +110,8 @@ SN_API int sn_flight_forget(sn_flight *flight, const void *key, size_t key_size)
 SN_API int sn_flight_forget_all(sn_flight *flight);
 
 /* Blocks until none of the flight's jobs runs, cancelled and forgotten ones among them, and what nobody wants of them has
- * been dropped. It does not cancel them. 0, or ctx's error. SN_ENOMEM only in a plain thread's first blocking call. */
+ * been dropped. It does not cancel them, and a job that calls it waits for itself. 0, or ctx's error. SN_ENOMEM only in a
+ * plain thread's first blocking call. */
 SN_MUST SN_API int sn_flight_wait(sn_ctx *ctx, sn_flight *flight);
 
 /* What has happened so far, and how things stand. */

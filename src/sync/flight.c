@@ -61,7 +61,7 @@ struct job {
     sn_waitgroup done;   /* one, until it has ended */
     uint32_t refs;       /* (a) */
     uint64_t task;       /* (a) the id of the task that calls fn; 0 until it does */
-    uint64_t id;         /* (c) no other job that was ever at this address has it */
+    uint64_t id;         /* (c) what was at this address before had another: flights count from random numbers */
     uint64_t hash;       /* (c) */
     const void *key;     /* (c) */
     size_t key_size;     /* (c) */

@@ -14,6 +14,15 @@ struct thing {
 
 static int things; /* (a) */
 
+static void give(void *value)
+{
+    struct thing *t = *(struct thing **)value;
+    if (__atomic_sub_fetch(&t->refs, 1, __ATOMIC_ACQ_REL) != 0)
+        return;
+    sni_os_free(t, sizeof *t);
+    (void)__atomic_sub_fetch(&things, 1, __ATOMIC_RELAXED);
+}
+
 static int makes(sn_ctx *ctx, void *arg, void *value)
 {
     struct thing *t = sni_os_alloc(sizeof *t);
@@ -24,9 +33,12 @@ static int makes(sn_ctx *ctx, void *arg, void *value)
     if (sni_model_choose(2))
         sn_yield();
     t->value = 42;
-    *(struct thing **)value = t;
-    (void)ctx;
-    return 0;
+    int r = sn_ctx_err(ctx);
+    if (r < 0)
+        give(&t);
+    else
+        *(struct thing **)value = t;
+    return r;
 }
 
 static int take(void *to, const void *from)
@@ -35,15 +47,6 @@ static int take(void *to, const void *from)
     (void)__atomic_add_fetch(&t->refs, 1, __ATOMIC_RELAXED);
     *(struct thing **)to = t;
     return 0;
-}
-
-static void give(void *value)
-{
-    struct thing *t = *(struct thing **)value;
-    if (__atomic_sub_fetch(&t->refs, 1, __ATOMIC_ACQ_REL) != 0)
-        return;
-    sni_os_free(t, sizeof *t);
-    (void)__atomic_sub_fetch(&things, 1, __ATOMIC_RELAXED);
 }
 
 static sn_flight *new_flight(int64_t ttl)
