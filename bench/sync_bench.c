@@ -149,6 +149,75 @@ static double blocking(sn_ctx *ctx, long n)
     return since(begin);
 }
 
+static int no_job(sn_ctx *ctx, void *arg, void *value)
+{
+    (void)ctx;
+    *(long *)value = *(long *)arg;
+    return 0;
+}
+
+static double flight(sn_ctx *ctx, long n, int64_t ttl)
+{
+    sn_flight *f;
+    long v;
+    must(sn_flight_new(&f, &(sn_flight_opts){ .value_size = sizeof v, .ttl = ttl }));
+    int64_t begin = sn_now();
+    for (long i = 0; i < n; i++)
+        must(sn_flight_do(ctx, f, "a key of some length", 20, no_job, &i, sizeof i, &v));
+    double ns = since(begin);
+    sn_flight_free(f);
+    return ns;
+}
+
+/* A job for each call, and a call that finds its result kept. */
+static double flight_job(sn_ctx *ctx, long n)
+{
+    return flight(ctx, n, 0);
+}
+
+static double flight_kept(sn_ctx *ctx, long n)
+{
+    return flight(ctx, n, SN_FOREVER);
+}
+
+enum { SHARERS = 100 };
+
+struct shared {
+    sn_flight *flight;
+    long n;
+};
+
+static int waits_for_its_turn(sn_ctx *ctx, void *arg, void *value)
+{
+    sn_yield(); /* the others come meanwhile */
+    return no_job(ctx, arg, value);
+}
+
+static int shares(sn_ctx *ctx, void *arg)
+{
+    struct shared *s = arg;
+    long v;
+    for (long i = 0; i < s->n; i += SHARERS)
+        must(sn_flight_do(ctx, s->flight, &i, sizeof i, waits_for_its_turn, &i, sizeof i, &v));
+    return 0;
+}
+
+/* Of a hundred callers who want the same at about the same time; ns for each. */
+static double flight_shared(sn_ctx *ctx, long n)
+{
+    struct shared s = { .n = n };
+    sn_group g;
+    must(sn_flight_new(&s.flight, &(sn_flight_opts){ .value_size = sizeof(long) }));
+    int64_t begin = sn_now();
+    sn_group_init(&g, ctx);
+    for (int i = 0; i < SHARERS; i++)
+        must(sn_group_go(&g, shares, &s));
+    must(sn_group_wait(&g));
+    double ns = since(begin);
+    sn_flight_free(s.flight);
+    return ns;
+}
+
 int main(void)
 {
     bench_run("locked_pair", locked_pair, 4000000);
@@ -162,5 +231,8 @@ int main(void)
     bench_run("receive_plain", receive_plain, 4000000);
     bench_run("receive_cancellable", receive_cancellable, 4000000);
     bench_run("blocking", blocking, 1000000);
+    bench_run("flight_kept", flight_kept, 2000000);
+    bench_run("flight_job", flight_job, 200000);
+    bench_run("flight_shared", flight_shared, 400000);
     return 0;
 }

@@ -21,6 +21,7 @@
 #include <sennit/dump.h>
 #include <sennit/error.h>
 #include <sennit/fd.h>
+#include <sennit/flight.h>
 #include <sennit/future.h>
 #include <sennit/group.h>
 #include <sennit/latch.h>

@@ -9,7 +9,7 @@
  *
  * Works from tasks and plain threads, with or without a runtime; nothing to initialise or destroy.
  *
- * When not to use this: where the initialiser may fail and be tried again; keep a state under a mutex.
+ * When not to use this: where the initialiser may fail and be tried again, or there is one thing for each key (flight.h).
  */
 #ifndef SENNIT_ONCE_H
 #define SENNIT_ONCE_H
