@@ -7,7 +7,7 @@ CMAKE   ?= cmake
 JOBS    ?= $(shell nproc)
 SN_SLOW ?= 1
 
-.PHONY: all run test stress asan tsan debug portable aarch64 model mutations faults faults-part valgrind full install lint bench help clean deps clang-deps
+.PHONY: all run test stress asan tsan debug portable aarch64 model mutations faults faults-part valgrind full install lint bench bench-versus help clean deps clang-deps
 
 all: $(BUILD)/build.ninja ## build the library, the command, tests, examples and benchmarks
 	@$(CMAKE) --build $(BUILD) --parallel $(JOBS)
@@ -90,8 +90,18 @@ lint: ## layers, forbidden words, snippets
 bench: all ## every benchmark, one line of JSON each
 	@for b in $(BUILD)/bench/*_bench; do $$b; done
 
+VERSUS_GO = build/bench/versus_go
+bench-versus: all ## the same work in Sennit, Go and POSIX threads, as ratios: QUICK=1, ROUNDS=n, ONLY=mutex
+	@scripts/install-deps python3 binutils
+	@command -v go > /dev/null || scripts/install-deps golang-go || echo "going on without Go"
+	@mkdir -p build/bench && rm -f $(VERSUS_GO)
+	@command -v go > /dev/null && cd bench/versus/go && { go build -o $(CURDIR)/$(VERSUS_GO) . || \
+	    { echo "without golang.org/x/sync: Go's semaphore is a channel"; go build -tags chansemaphore -o $(CURDIR)/$(VERSUS_GO) .; }; } || true
+	@bench/versus/run --sennit $(BUILD)/bench/versus_sennit --go $(VERSUS_GO) --pthread $(BUILD)/bench/versus_pthread \
+	    --json build/bench/versus.json
+
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 clean: ## remove everything that was built
 	@rm -rf build
