@@ -447,7 +447,7 @@ static int run(sn_ctx *root, void *arg)
 static void start(struct job *j)
 {
     static const sn_task_opts named = { .name = "flight" };
-    int r = sn_task_go_at(run, j, j->site, &named);
+    int r = sn_task_go_at(run, j, 0, j->site, &named);
 
     if (r < 0)
         finish(j, r, NULL);
