@@ -120,13 +120,39 @@ static inline void sni_ready_behind(struct sni_wait *wait)
         sni_ring_add(w, t);
 }
 
-/* Whether the caller's processor has nothing better to do for a moment than to look whether another one changes something. */
+/* --- spinning --- */
+
+/* Whether others may run while the caller looks what they do. */
+static inline bool sni_are_others(const struct sni_worker *w)
+{
+    return !w || (w->own.rt->nworkers > 1 && !(sni_load_rlx(&w->own.flags) & SNI_SIM));
+}
+
+/* Whether the caller's processor has nothing better to do for a moment than that. */
 static inline bool sni_may_spin(void)
 {
     struct sni_worker *w = sni_self();
 
-    return !w || (w->own.rt->nworkers > 1 && !w->own.lifo && !(sni_load_rlx(&w->own.flags) & SNI_SIM) &&
-                  sni_load_rlx(&w->run.head) == sni_load_rlx(&w->run.tail) && sni_deque_len(&w->fresh) == 0);
+    return sni_are_others(w) && (!w || (!w->own.lifo && sni_load_rlx(&w->run.head) == sni_load_rlx(&w->run.tail) &&
+                                        sni_deque_len(&w->fresh) == 0));
+}
+
+static inline void sni_pause_for(uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        sni_pause();
+}
+
+/* Before parking for what is held: pauses, longer with each round (from 0), while a look is worth it; false then. A critical section
+ * is most often shorter than a switch: half a microsecond in any case, two if there is nothing else to run. */
+static inline bool sni_spin_round(uint32_t *round)
+{
+    uint32_t n = (*round)++;
+
+    if (n >= 8 || (n == 0 && !sni_are_others(sni_self())) || (n == 5 && !sni_may_spin()))
+        return false;
+    sni_pause_for(1u << n);
+    return true;
 }
 
 /* --- switching --- */
@@ -317,6 +343,15 @@ static sni_inline struct sni_wait *sni_enter(const char *what, const void *objec
     if (sni_unlikely(sni_load_rlx(&w->own.flags) & SNI_SIM))
         sni_sim_point(w, what, object);
     return &w->own.current->wait;
+}
+
+/* The caller's wait, if nothing about the call is out of the ordinary: a task, not simulated, and locks are not checked. NULL: the
+ * caller takes another way, which is a function of its own, so that this one saves no registers. */
+static sni_inline struct sni_wait *sni_enter_fast(void)
+{
+    struct sni_worker *w = sni_self();
+
+    return sni_unlikely(sni_is_watched(w) || sni_checks_on()) ? NULL : &w->own.current->wait;
 }
 
 /* A commit that frees a spin lock. */

@@ -45,9 +45,8 @@ enum { LOCKED = 1, QUEUED = 2, BUSY = 4, FLAGS = 7 };
 /* A look at the clock costs more than the rest of an unlock: after the first LOOKS only every LOOKS-th looks. */
 enum { TURN_NS = SNI_TURN_NS, LOOKS = 16 };
 
-/* In pauses, some 10 ns each: spins of 8 to 128 of them, a microsecond or two in all; looks of who is overtaken after 64 to 2,048
- * of them, that is, a turn. */
-enum { SPINS = 5, WATCH_FIRST = 8, WATCH_LAST = 256 };
+/* In pauses of some 10 ns, eighths of the time between the looks of who is overtaken: together about a turn. */
+enum { WATCH_FIRST = 8, WATCH_LAST = 256 };
 
 static uint64_t *word_of(const sn_mutex *m)
 {
@@ -194,19 +193,13 @@ static void await_grant(struct sni_mutex_node *me)
         sni_spin_pause(&tries);
 }
 
-static void pause_for(uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++)
-        sni_pause();
-}
-
 /* Others overtake us, the first, who are awake. To sleep and be woken at their next unlock, time and again, would cost all of
  * them more than a look now and then, and we have nothing else to do. Until it is free, or ours, or a turn is over. */
 static void watch(const uint64_t *word, const struct sni_mutex_node *me)
 {
     for (uint32_t n = WATCH_FIRST; n <= WATCH_LAST && sni_may_spin() && (sni_load_rlx(word) & LOCKED); n *= 2)
         for (uint32_t i = 0; i < 8 && sni_load_rlx(&me->place) != SNI_GRANTED; i++)
-            pause_for(n);
+            sni_pause_for(n);
 }
 
 /* Woken to look: we are the first. True: we hold it now. False: others overtake us; BUSY is set, and *value the word for the
@@ -255,17 +248,11 @@ static int park_in_queue(sn_mutex *m, uint64_t value, struct sni_mutex_node *me,
     return 0;
 }
 
-/* A critical section is most often short, and a switch is not: looks for a moment whether it becomes free. Not where its holder
- * cannot run meanwhile, nor if there is something else to do, nor if others wait. */
+/* Looks for a moment whether it becomes free, unless others wait. */
 static void spin(const uint64_t *word)
 {
-    if (!sni_may_spin())
-        return;
-    for (uint32_t i = 0; i < SPINS; i++) {
-        if ((sni_load_rlx(word) & (LOCKED | QUEUED)) != LOCKED)
-            return;
-        pause_for(8u << i);
-    }
+    for (uint32_t round = 0; (sni_load_rlx(word) & (LOCKED | QUEUED)) == LOCKED && sni_spin_round(&round);)
+        ;
 }
 
 /* Waits for its turn. 0: the caller holds it; else ctx's error. */
@@ -276,11 +263,11 @@ static int lock_slow(sn_mutex *m, sn_ctx *ctx, struct sni_wait *self)
 
     spin(word);
     while ((w = take_queue(word)) == 0) {
-        if (sni_cas_acqrel(word, &w, held_by(self))) /* as in lock_fast */
+        if (sni_cas_acqrel(word, &w, held_by(self))) /* as in take_free */
             return 0;
     }
     if (!(w & LOCKED)) {
-        node_of(w)->holder = self; /* as in lock_fast */
+        node_of(w)->holder = self; /* as in overtake */
         give_queue(word, w | LOCKED);
         return 0;
     }
@@ -292,22 +279,30 @@ static int lock_slow(sn_mutex *m, sn_ctx *ctx, struct sni_wait *self)
     return park_in_queue(m, w, &me, ctx);
 }
 
-static sni_inline bool lock_fast(sn_mutex *m, struct sni_wait *self)
+static sni_inline bool take_free(sn_mutex *m, struct sni_wait *self)
 {
-    uint64_t *word = word_of(m), w = 0;
+    uint64_t free = 0;
 
-    if (sni_likely(sni_cas_acqrel(word, &w, held_by(self)))) /* acquire: pairs with the release of the last unlock */
-        return true;
-    while ((w & (LOCKED | BUSY)) == 0) { /* free, but others wait, the first of whom was woken and has not looked yet */
-        if (w != 0 && sni_cas_acqrel(word, &w, w | LOCKED | BUSY)) { /* as in take_queue */
+    return sni_cas_acqrel(word_of(m), &free, held_by(self)); /* acquire: pairs with the release of the last unlock */
+}
+
+/* Free, but others wait, the first of whom was woken and has not looked yet. */
+static sni_inline bool overtake(sn_mutex *m, struct sni_wait *self)
+{
+    uint64_t *word = word_of(m), w = sni_load_rlx(word);
+
+    while ((w & (LOCKED | BUSY)) == 0 && w != 0)
+        if (sni_cas_acqrel(word, &w, w | LOCKED | BUSY)) { /* as in take_queue */
             node_of(w)->holder = self;
             give_queue(word, w | LOCKED);
             return true;
         }
-        if (w == 0 && sni_cas_acqrel(word, &w, held_by(self))) /* as above */
-            return true;
-    }
     return false;
+}
+
+static sni_inline bool lock_fast(sn_mutex *m, struct sni_wait *self)
+{
+    return sni_likely(take_free(m, self)) || overtake(m, self);
 }
 
 static sni_inline struct sni_wait *enter_or_panic(const char *what, const sn_mutex *m)
@@ -331,14 +326,23 @@ static __attribute__((noinline)) int lock_checked(sn_mutex *m, sn_ctx *ctx, stru
     return r;
 }
 
+/* `self` is NULL but in the ordinary case that somebody else was faster. */
+static __attribute__((noinline)) void lock_otherwise(sn_mutex *m, struct sni_wait *self, const void *site)
+{
+    if (self) {
+        if (!overtake(m, self))
+            (void)lock_slow(m, sn_background(), self);
+        return;
+    }
+    sni_mutex_lock_at(m, enter_or_panic("locks %mutex", m), site);
+}
+
 void sn_mutex_lock(sn_mutex *m)
 {
-    struct sni_wait *self = enter_or_panic("locks %mutex", m);
+    struct sni_wait *self = sni_enter_fast();
 
-    if (sni_checks_on())
-        (void)lock_checked(m, sn_background(), self, __builtin_return_address(0));
-    else if (sni_unlikely(!lock_fast(m, self)))
-        (void)lock_slow(m, sn_background(), self);
+    if (sni_unlikely(!self || !take_free(m, self)))
+        lock_otherwise(m, self, __builtin_return_address(0));
 }
 
 int sn_mutex_lock_ctx(sn_ctx *ctx, sn_mutex *m)
@@ -365,7 +369,7 @@ static bool try_slow(sn_mutex *m, struct sni_wait *self)
         if (lock_fast(m, self))
             return true;
     if (!(w & LOCKED))
-        node_of(w)->holder = self; /* as in lock_fast */
+        node_of(w)->holder = self; /* as in overtake */
     give_queue(word, w | LOCKED);
     return !(w & LOCKED);
 }
@@ -433,11 +437,19 @@ static void pass_on(uint64_t *word, struct sni_mutex_node *first)
         sni_store_rel(&first->place, (uint32_t)SNI_GRANTED); /* our last touch: pairs with the acquire in look */
 }
 
-static sni_inline void unlock(sn_mutex *m, struct sni_wait *self)
+static sni_inline bool free_fast(sn_mutex *m, struct sni_wait *self)
 {
-    uint64_t *word = word_of(m), w = sni_load_rlx(word);
+    uint64_t w = sni_load_rlx(word_of(m));
 
-    if (sni_likely(w == held_by(self)) && sni_cas_acqrel(word, &w, (uint64_t)0)) /* release: pairs with the acquire in lock_fast */
+    return sni_likely(w == held_by(self)) && sni_cas_acqrel(word_of(m), &w, (uint64_t)0); /* release: pairs with the acquire in
+                                                                                           * take_free */
+}
+
+static void unlock(sn_mutex *m, struct sni_wait *self)
+{
+    uint64_t *word = word_of(m), w;
+
+    if (free_fast(m, self))
         return;
     if ((w = take_queue(word)) == held_by(self)) { /* a waiter came and gave up */
         give_queue(word, 0);
@@ -451,7 +463,7 @@ static sni_inline void unlock(sn_mutex *m, struct sni_wait *self)
     pass_on(word, node_of(w));
 }
 
-void sn_mutex_unlock(sn_mutex *m)
+static __attribute__((noinline)) void unlock_otherwise(sn_mutex *m)
 {
     struct sni_wait *self = enter_or_panic("unlocks %mutex", m);
 
@@ -459,6 +471,14 @@ void sn_mutex_unlock(sn_mutex *m)
         sni_lock_released(self, m);
     unlock(m, self);
     sni_point(NULL, NULL);
+}
+
+void sn_mutex_unlock(sn_mutex *m)
+{
+    struct sni_wait *self = sni_enter_fast();
+
+    if (sni_unlikely(!self || self->held || !free_fast(m, self)))
+        unlock_otherwise(m);
 }
 
 void sni_mutex_unlock_for(sn_mutex *m, struct sni_wait *holder)

@@ -9,6 +9,9 @@
  *     writer unlocks    readers wait: all of them come in, whoever came before them; else the next writer
  *     last reader goes  the next writer; if none is left (it gave up), the readers that waited behind it
  *
+ * Who finds it held looks again for a moment before it joins a queue, unless others are in one: critical sections are most often
+ * shorter than a switch.
+ *
  * Brandenburg and Anderson, "Spin-based reader-writer synchronization for multiprocessor real-time systems" (Real-Time
  * Systems 46, 2010), has the rule and why it bounds both waits. */
 #include "sennit/rwmutex.h"
@@ -107,6 +110,13 @@ static sni_inline bool lock_fast(struct rwmutex *m, struct sni_wait *self)
 static int lock_slow(struct rwmutex *m, sn_ctx *ctx, struct sni_wait *self)
 {
     struct sni_node me = { 0 };
+
+    for (uint32_t round = 0; sni_spin_round(&round);) {
+        if (lock_fast(m, self))
+            return 0;
+        if (sni_load_rlx(&m->word) & WAITERS)
+            break;
+    }
     uint64_t w = sni_word_lock(&m->word);
 
     if ((w & WRITER) && sni_load_rlx(&m->writer) == self) {
@@ -137,14 +147,25 @@ static __attribute__((noinline)) int lock_checked(struct rwmutex *m, sn_ctx *ctx
     return r;
 }
 
+/* `self` is NULL but in the ordinary case that it is held. */
+static __attribute__((noinline)) void lock_otherwise(sn_rwmutex *mutex, struct sni_wait *self, const void *site)
+{
+    bool tried = self != NULL;
+
+    if (!self)
+        self = sni_enter_or_panic("sn_rwmutex_lock", "locks %rwmutex", mutex);
+    if (sni_checks_on())
+        (void)lock_checked(inside(mutex), sn_background(), self, site);
+    else if (tried || !lock_fast(inside(mutex), self))
+        (void)lock_slow(inside(mutex), sn_background(), self);
+}
+
 void sn_rwmutex_lock(sn_rwmutex *mutex)
 {
-    struct sni_wait *self = sni_enter_or_panic("sn_rwmutex_lock", "locks %rwmutex", mutex);
+    struct sni_wait *self = sni_enter_fast();
 
-    if (sni_checks_on())
-        (void)lock_checked(inside(mutex), sn_background(), self, __builtin_return_address(0));
-    else if (sni_unlikely(!lock_fast(inside(mutex), self)))
-        (void)lock_slow(inside(mutex), sn_background(), self);
+    if (sni_unlikely(!self || !lock_fast(inside(mutex), self)))
+        lock_otherwise(mutex, self, __builtin_return_address(0));
 }
 
 int sn_rwmutex_lock_ctx(sn_ctx *ctx, sn_rwmutex *mutex)
@@ -180,21 +201,41 @@ static sni_inline void check_writer(const struct rwmutex *m, const struct sni_wa
               "%s: this task or thread is not the writer", function);
 }
 
-void sn_rwmutex_unlock(sn_rwmutex *mutex)
+/* The writer is taken off while it is still ours. */
+static sni_inline bool free_fast(struct rwmutex *m)
+{
+    uint64_t w = WRITER;
+
+    sni_store_rlx(&m->writer, (struct sni_wait *)NULL);
+    return sni_cas_acqrel(&m->word, &w, (uint64_t)0); /* release: pairs with the acquire in the fast paths */
+}
+
+static __attribute__((noinline)) void unlock_otherwise(sn_rwmutex *mutex)
 {
     struct rwmutex *m = inside(mutex);
     struct sni_wait *self = sni_enter_or_panic("sn_rwmutex_unlock", "unlocks %rwmutex", mutex);
-    uint64_t w = WRITER;
 
     check_writer(m, self, "sn_rwmutex_unlock");
     if (sni_unlikely(self->held != NULL))
         sni_lock_released(self, mutex);
-    sni_store_rlx(&m->writer, (struct sni_wait *)NULL); /* while it is still ours */
-    if (sni_unlikely(!sni_cas_acqrel(&m->word, &w, (uint64_t)0))) { /* release: pairs with the acquire in the fast paths */
+    if (!free_fast(m)) {
         (void)sni_word_lock(&m->word);
         pass_on(m, 0, &m->readers);
     }
     sni_point(NULL, NULL);
+}
+
+void sn_rwmutex_unlock(sn_rwmutex *mutex)
+{
+    struct rwmutex *m = inside(mutex);
+    struct sni_wait *self = sni_enter_fast();
+
+    if (sni_unlikely(!self || self->held || sni_load_rlx(&m->word) != WRITER || sni_load_rlx(&m->writer) != self)) {
+        unlock_otherwise(mutex);
+    } else if (sni_unlikely(!free_fast(m))) {
+        (void)sni_word_lock(&m->word);
+        pass_on(m, 0, &m->readers);
+    }
 }
 
 void sn_rwmutex_downgrade(sn_rwmutex *mutex)
@@ -239,6 +280,13 @@ static sni_inline bool rlock_fast(struct rwmutex *m)
 static int rlock_slow(struct rwmutex *m, sn_ctx *ctx, struct sni_wait *self)
 {
     struct sni_node me = { 0 };
+
+    for (uint32_t round = 0; sni_spin_round(&round);) {
+        if (rlock_fast(m))
+            return 0;
+        if (sni_load_rlx(&m->word) & WAITERS)
+            break;
+    }
     uint64_t w = sni_word_lock(&m->word);
 
     if ((w & WRITER) && sni_load_rlx(&m->writer) == self) {
@@ -267,13 +315,25 @@ static __attribute__((noinline)) int rlock_checked(struct rwmutex *m, sn_ctx *ct
     return r;
 }
 
+/* `self` is NULL but in the ordinary case that a writer holds it or waits. */
+static __attribute__((noinline)) void rlock_otherwise(sn_rwmutex *mutex, struct sni_wait *self, const void *site)
+{
+    bool tried = self != NULL;
+
+    if (!self)
+        self = sni_enter_or_panic("sn_rwmutex_rlock", "locks %rwmutex for reading", mutex);
+    if (sni_checks_on())
+        (void)rlock_checked(inside(mutex), sn_background(), self, site);
+    else if (tried || !rlock_fast(inside(mutex)))
+        (void)rlock_slow(inside(mutex), sn_background(), self);
+}
+
 void sn_rwmutex_rlock(sn_rwmutex *mutex)
 {
-    sni_point("locks %rwmutex for reading", mutex);
-    if (sni_checks_on())
-        (void)rlock_checked(inside(mutex), sn_background(), sni_wait_or_panic("sn_rwmutex_rlock"), __builtin_return_address(0));
-    else if (sni_unlikely(!rlock_fast(inside(mutex))))
-        (void)rlock_slow(inside(mutex), sn_background(), sni_wait_or_panic("sn_rwmutex_rlock"));
+    struct sni_wait *self = sni_enter_fast();
+
+    if (sni_unlikely(!self || !rlock_fast(inside(mutex))))
+        rlock_otherwise(mutex, self, __builtin_return_address(0));
 }
 
 int sn_rwmutex_rlock_ctx(sn_ctx *ctx, sn_rwmutex *mutex)
@@ -303,16 +363,21 @@ int sn_rwmutex_try_rlock(sn_rwmutex *mutex)
     return 0;
 }
 
-static sni_inline void runlock(struct rwmutex *m)
+/* A reader goes whose going changes nothing else. */
+static sni_inline bool runlock_fast(struct rwmutex *m)
 {
     uint64_t w = sni_load_rlx(&m->word);
 
-    while (!(w & SNI_BUSY) && !((w & WAITERS) && w / READER == 1)) {
-        sni_check(w / READER > 0, "sn_rwmutex_runlock: there is no reader");
+    while (w >= READER && !(w & SNI_BUSY) && !((w & WAITERS) && w / READER == 1))
         if (sni_cas_acqrel(&m->word, &w, w - READER)) /* release: pairs with the acquire in lock_fast and sni_word_lock */
-            return;
-    }
-    w = sni_word_lock(&m->word);
+            return true;
+    return false;
+}
+
+static void runlock_slow(struct rwmutex *m)
+{
+    uint64_t w = sni_word_lock(&m->word);
+
     if (w / READER == 0) {
         sni_word_give(&m->word, w);
         sni_panic("sn_rwmutex_runlock: there is no reader");
@@ -323,11 +388,18 @@ static sni_inline void runlock(struct rwmutex *m)
         sni_word_give(&m->word, w - READER);
 }
 
-void sn_rwmutex_runlock(sn_rwmutex *mutex)
+static __attribute__((noinline)) void runlock_otherwise(sn_rwmutex *mutex)
 {
     sni_point("unlocks %rwmutex for reading", mutex);
     if (sni_checks_on())
         sni_lock_released(sni_wait_or_panic("sn_rwmutex_runlock"), mutex);
-    runlock(inside(mutex));
+    if (!runlock_fast(inside(mutex)))
+        runlock_slow(inside(mutex));
     sni_point(NULL, NULL);
+}
+
+void sn_rwmutex_runlock(sn_rwmutex *mutex)
+{
+    if (sni_unlikely(!sni_enter_fast() || !runlock_fast(inside(mutex))))
+        runlock_otherwise(mutex);
 }
