@@ -9,8 +9,8 @@
  *     writer unlocks    readers wait: all of them come in, whoever came before them; else the next writer
  *     last reader goes  the next writer; if none is left (it gave up), the readers that waited behind it
  *
- * Who finds it held looks again for a moment before it joins a queue, unless others are in one: critical sections are most often
- * shorter than a switch.
+ * Nobody spins: on the machines it was measured on, two processors that share the word all the time are slower than one that
+ * runs the tasks of both.
  *
  * Brandenburg and Anderson, "Spin-based reader-writer synchronization for multiprocessor real-time systems" (Real-Time
  * Systems 46, 2010), has the rule and why it bounds both waits. */
@@ -110,13 +110,6 @@ static sni_inline bool lock_fast(struct rwmutex *m, struct sni_wait *self)
 static int lock_slow(struct rwmutex *m, sn_ctx *ctx, struct sni_wait *self)
 {
     struct sni_node me = { 0 };
-
-    for (uint32_t round = 0; sni_spin_round(&round);) {
-        if (lock_fast(m, self))
-            return 0;
-        if (sni_load_rlx(&m->word) & WAITERS)
-            break;
-    }
     uint64_t w = sni_word_lock(&m->word);
 
     if ((w & WRITER) && sni_load_rlx(&m->writer) == self) {
@@ -280,13 +273,6 @@ static sni_inline bool rlock_fast(struct rwmutex *m)
 static int rlock_slow(struct rwmutex *m, sn_ctx *ctx, struct sni_wait *self)
 {
     struct sni_node me = { 0 };
-
-    for (uint32_t round = 0; sni_spin_round(&round);) {
-        if (rlock_fast(m))
-            return 0;
-        if (sni_load_rlx(&m->word) & WAITERS)
-            break;
-    }
     uint64_t w = sni_word_lock(&m->word);
 
     if ((w & WRITER) && sni_load_rlx(&m->writer) == self) {
