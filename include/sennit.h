@@ -15,11 +15,13 @@
 
 #include <sennit/chan.h>
 #include <sennit/cond.h>
+#include <sennit/counter.h>
 #include <sennit/ctx.h>
 #include <sennit/decl.h>
 #include <sennit/dump.h>
 #include <sennit/error.h>
 #include <sennit/fd.h>
+#include <sennit/flag.h>
 #include <sennit/group.h>
 #include <sennit/lockorder.h>
 #include <sennit/mutex.h>
