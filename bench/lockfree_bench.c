@@ -48,20 +48,20 @@ static double both(rounds_fn *fn, void *object, long n)
     return since(begin);
 }
 
-#define ALONE_AND_BOTH(name, type, init)                    \
+/* The object is made once, and used by all runs. */
+#define ALONE_AND_BOTH(name, type, make)                    \
+    static type name##_object;                              \
     static double name(sn_ctx *ctx, long n)                 \
     {                                                       \
-        static type object;                                 \
         (void)ctx;                                          \
-        init(&object);                                      \
-        return alone(name##_rounds, &object, n);            \
+        make(&name##_object);                               \
+        return alone(name##_rounds, &name##_object, n);     \
     }                                                       \
     static double name##_both(sn_ctx *ctx, long n)          \
     {                                                       \
-        static type object;                                 \
         (void)ctx;                                          \
-        init(&object);                                      \
-        return both(name##_rounds, &object, n);             \
+        make(&name##_object);                               \
+        return both(name##_rounds, &name##_object, n);      \
     }
 
 static void nothing(void *object)
@@ -150,6 +150,61 @@ static void mutex_flag_test_rounds(void *object, long n)
 
 ALONE_AND_BOTH(mutex_flag_test, struct locked, nothing)
 
+/* --- reading what is replaced now and then: swap; a read lock --- */
+
+typedef sn_swap_of(long) long_swap;
+
+static const long zero;
+
+static void make_swap(long_swap *s)
+{
+    static const long_swap unmade;
+
+    if (memcmp(s, &unmade, sizeof unmade) == 0)
+        must(sn_swap_init(s, &zero, NULL));
+}
+
+static void swap_read_rounds(void *object, long n)
+{
+    long_swap *s = object;
+    sn_swap_guard g;
+
+    for (long i = 0; i < n; i++) {
+        if (*sn_swap_enter(s, &g) != 0)
+            abort();
+        sn_swap_leave(s, &g);
+    }
+}
+
+ALONE_AND_BOTH(swap_read, long_swap, make_swap)
+
+static void swap_set_rounds(void *object, long n)
+{
+    for (long i = 0; i < n; i++)
+        must(sn_swap_set((long_swap *)object, &zero));
+}
+
+ALONE_AND_BOTH(swap_set, long_swap, make_swap)
+
+struct read_locked {
+    sn_rwmutex m;
+    long n, more[6];
+};
+
+static void rwmutex_read_rounds(void *object, long n)
+{
+    struct read_locked *l = object;
+
+    for (long i = 0; i < n; i++) {
+        sn_rwmutex_rlock(&l->m);
+        if (l->n != 0)
+            abort();
+        sn_rwmutex_runlock(&l->m);
+    }
+}
+
+ALONE_AND_BOTH(rwmutex_read, struct read_locked, nothing)
+
 #define RUN(name, n)                            \
     do {                                        \
         bench_run(#name, name, n);              \
@@ -165,5 +220,8 @@ int main(void)
     RUN(flag_test, 20000000);
     RUN(flag_test_and_set, 10000000);
     RUN(mutex_flag_test, 4000000);
+    RUN(swap_read, 10000000);
+    RUN(rwmutex_read, 4000000);
+    RUN(swap_set, 1000000);
     return 0;
 }

@@ -33,6 +33,7 @@
 #include <sennit/sem.h>
 #include <sennit/signal.h>
 #include <sennit/sim.h>
+#include <sennit/swap.h>
 #include <sennit/task.h>
 #include <sennit/time.h>
 #include <sennit/timer.h>

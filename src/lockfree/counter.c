@@ -7,7 +7,7 @@
 
 #include "lockfree/shard.h"
 
-_Static_assert(sizeof(sn_counter) == SNI_SHARDS * SNI_LINE_WORDS * sizeof(uint64_t), "sn_counter has the wrong size");
+_Static_assert(sizeof(sn_counter) == SNI_SHARDS_ROOM * SNI_LINE_WORDS * sizeof(uint64_t), "sn_counter has the wrong size");
 
 static uint64_t *part(const sn_counter *counter, uint32_t shard)
 {

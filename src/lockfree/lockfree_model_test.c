@@ -113,3 +113,156 @@ MODEL(flag_of_two_setters)
     model_join(b);
     CHECK(both || sn_flag_test(&s.f) || was_set);
 }
+
+/* --- swap: values that are written plainly when they are freed, so that a reader who still has one is a race --- */
+
+enum { VALUES = 8 };
+
+struct value {
+    int number; /* 0: freed */
+    int freed;
+};
+
+typedef sn_swap_of(struct value) value_swap;
+
+struct swapped {
+    value_swap s;
+    struct value values[VALUES];
+    int made;           /* (a) */
+    sn_swap_guard left; /* by another than who entered */
+    int handed;         /* (a) */
+};
+
+static void end_value(void *p)
+{
+    struct value *v = p;
+    v->number = 0;
+    v->freed++;
+}
+
+static struct value *next_value(struct swapped *s)
+{
+    struct value *v = &s->values[__atomic_fetch_add(&s->made, 1, __ATOMIC_RELAXED)];
+    v->number = (int)(v - s->values) + 1;
+    return v;
+}
+
+static struct swapped *begin_swap(void)
+{
+    static struct swapped s;
+    memset(&s, 0, sizeof s);
+    CHECK_EQ(sn_swap_init(&s.s, next_value(&s), end_value), 0);
+    return &s;
+}
+
+/* All that were retired are freed, once each; the last one by the end. */
+static void end_swap(struct swapped *s)
+{
+    int freed = 0;
+    for (int i = 0; i < s->made; i++) {
+        CHECK(s->values[i].freed <= 1);
+        freed += s->values[i].freed;
+    }
+    CHECK_EQ(freed, s->made - 1);
+    sn_swap_destroy(&s->s);
+    for (int i = 0; i < s->made; i++)
+        CHECK_EQ(s->values[i].freed, 1);
+}
+
+static void *reads(void *arg)
+{
+    struct swapped *s = arg;
+    for (int i = 0; i < 2; i++) {
+        sn_swap_guard g;
+        const struct value *v = sn_swap_enter(&s->s, &g);
+        CHECK(v->number > 0);
+        CHECK(v->number > 0);
+        sn_swap_leave(&s->s, &g);
+    }
+    return NULL;
+}
+
+static void *sets(void *arg)
+{
+    struct swapped *s = arg;
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ(sn_swap_set(&s->s, next_value(s)), 0);
+    return NULL;
+}
+
+MODEL(swap)
+{
+    struct swapped *s = begin_swap();
+    (void)arg;
+    struct sni_os_thread a = model_thread(reads, s), b = model_thread(reads, s), c = model_thread(sets, s);
+    (void)reads(s);
+    model_join(a);
+    model_join(b);
+    model_join(c);
+    end_swap(s);
+}
+
+MODEL(swap_of_two_setters)
+{
+    struct swapped *s = begin_swap();
+    (void)arg;
+    struct sni_os_thread a = model_thread(reads, s), b = model_thread(sets, s), c = model_thread(sets, s);
+    model_join(a);
+    model_join(b);
+    model_join(c);
+    end_swap(s);
+}
+
+/* Two work on the same cell: one counts itself in, the other counts it out, while the first comes again. */
+static void *leaves_for_another(void *arg)
+{
+    struct swapped *s = arg;
+    while (__atomic_load_n(&s->handed, __ATOMIC_ACQUIRE) == 0)
+        sni_os_yield();
+    sn_swap_leave(&s->s, &s->left);
+    return NULL;
+}
+
+MODEL(swap_left_by_another)
+{
+    struct swapped *s = begin_swap();
+    (void)arg;
+    struct sni_os_thread a = model_thread(leaves_for_another, s), b = model_thread(sets, s);
+    CHECK(sn_swap_enter(&s->s, &s->left)->number > 0);
+    __atomic_store_n(&s->handed, 1, __ATOMIC_RELEASE);
+    (void)reads(s);
+    (void)reads(s);
+    model_join(a);
+    model_join(b);
+    end_swap(s);
+}
+
+static void *derives(void *arg)
+{
+    struct swapped *s = arg;
+    sn_swap_guard g;
+    int r;
+    struct value *v = next_value(s);
+    do {
+        const struct value *old = sn_swap_enter(&s->s, &g);
+        v->number = old->number + 10;
+        r = sn_swap_compare_set(&s->s, &g, v);
+        sn_swap_leave(&s->s, &g);
+    } while (r == SN_EAGAIN);
+    CHECK_EQ(r, 0);
+    return NULL;
+}
+
+MODEL(swap_derived_by_three)
+{
+    struct swapped *s = begin_swap();
+    sn_swap_guard g;
+    (void)arg;
+    struct sni_os_thread a = model_thread(derives, s), b = model_thread(derives, s);
+    (void)derives(s);
+    model_join(a);
+    model_join(b);
+    CHECK_EQ(sn_swap_enter(&s->s, &g)->number, 31);
+    sn_swap_leave(&s->s, &g);
+    end_swap(s);
+}

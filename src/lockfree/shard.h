@@ -9,9 +9,14 @@
 #include "sched/park.h"
 
 enum {
-    SNI_SHARDS = 16,      /* more workers than that share them; each costs whoever reads them all a line */
+    SNI_SHARDS_ROOM = 16, /* more workers than that share them; each costs whoever reads them all a line */
     SNI_LINE_WORDS = 8,   /* of a cache line of 64 bytes */
 };
+
+/* How many of them are used: all, but in the model, where threads are few and shall share some. */
+#ifndef SNI_SHARDS
+#define SNI_SHARDS SNI_SHARDS_ROOM
+#endif
 
 /* The caller's shard. Its first call in a plain thread makes the thread's record; without memory for that it is 0. */
 static sni_inline uint32_t sni_shard(void)

@@ -1,6 +1,7 @@
 /* The control: this one must compile, or the others fail for the wrong reason. */
 #include <sennit.h>
 typedef sn_chan_of(int) int_chan;
+typedef sn_swap_of(int) int_swap;
 int f(sn_ctx *ctx, int_chan c, sn_chan_unit u, const int *in, int *out);
 int f(sn_ctx *ctx, int_chan c, sn_chan_unit u, const int *in, int *out)
 {
@@ -8,4 +9,13 @@ int f(sn_ctx *ctx, int_chan c, sn_chan_unit u, const int *in, int *out)
     int r = sn_chan_make(&c, 1);
     return r + sn_chan_send(ctx, c, in) + sn_chan_send(ctx, c, out) + sn_chan_recv(ctx, c, out) + sn_chan_unit_recv(ctx, u) +
            sn_signal_notify(c, 2) + sn_select(ctx, cases, 4);
+}
+int g(int_swap *s, sn_swap_guard *guard, const int *in, int *out);
+int g(int_swap *s, sn_swap_guard *guard, const int *in, int *out)
+{
+    const int *now = sn_swap_enter(s, guard);
+    int r = sn_swap_init(s, in, NULL) + sn_swap_set(s, out) + sn_swap_compare_set(s, guard, in);
+    sn_swap_leave(s, guard);
+    sn_swap_destroy(s);
+    return now ? r : 0;
 }
