@@ -205,6 +205,161 @@ static void rwmutex_read_rounds(void *object, long n)
 
 ALONE_AND_BOTH(rwmutex_read, struct read_locked, nothing)
 
+/* --- a value in and out again: rings; a channel, which would wait; two tasks, one of which pushes and one pops --- */
+
+typedef sn_ring_of(long) long_ring;
+typedef sn_chan_of(long) long_chan;
+
+static double ring_alone(sn_ring_kind kind, long n)
+{
+    long_ring r;
+    long v = 0;
+
+    must(sn_ring_make(&r, kind, 256));
+    int64_t begin = sn_now();
+    for (long i = 0; i < n; i++) {
+        must(sn_ring_try_push(r, &i));
+        must(sn_ring_try_pop(r, &v));
+    }
+    double ns = since(begin);
+    sn_ring_free(r);
+    return ns;
+}
+
+enum { BATCH = 16 };
+
+struct stream {
+    long_ring r;
+    long_chan c;
+    long n;
+    bool batches;
+};
+
+static int pushes(sn_ctx *ctx, void *arg)
+{
+    struct stream *s = arg;
+    long values[BATCH] = { 0 };
+
+    (void)ctx;
+    for (long i = 0; i < s->n;) {
+        long left = s->n - i;
+        int k = s->batches ? sn_ring_try_push_n(s->r, left < BATCH ? (size_t)left : BATCH, values)
+                           : sn_ring_try_push(s->r, &i) == 0;
+        if (k > 0)
+            i += k;
+        else
+            sn_yield();
+    }
+    return 0;
+}
+
+static int pops(sn_ctx *ctx, void *arg)
+{
+    struct stream *s = arg;
+    long values[BATCH];
+
+    (void)ctx;
+    for (long i = 0; i < s->n;) {
+        int k = s->batches ? sn_ring_try_pop_n(s->r, BATCH, values) : sn_ring_try_pop(s->r, values) == 0;
+        if (k > 0)
+            i += k;
+        else
+            sn_yield();
+    }
+    return 0;
+}
+
+static int sends(sn_ctx *ctx, void *arg)
+{
+    struct stream *s = arg;
+
+    for (long i = 0; i < s->n; i++)
+        must(sn_chan_send(ctx, s->c, &i));
+    return 0;
+}
+
+static int receives(sn_ctx *ctx, void *arg)
+{
+    struct stream *s = arg;
+    long v;
+
+    for (long i = 0; i < s->n; i++)
+        must(sn_chan_recv(ctx, s->c, &v));
+    return 0;
+}
+
+static double between(sn_fn *from, sn_fn *to, struct stream *s)
+{
+    sn_group g;
+    int64_t begin = sn_now();
+
+    sn_group_init(&g, NULL);
+    must(sn_group_go(&g, from, s));
+    must(sn_group_go(&g, to, s));
+    must(sn_group_wait(&g));
+    return since(begin);
+}
+
+static double ring_both(sn_ring_kind kind, long n, bool batches)
+{
+    struct stream s = { .n = n, .batches = batches };
+
+    must(sn_ring_make(&s.r, kind, 256));
+    double ns = between(pushes, pops, &s);
+    sn_ring_free(s.r);
+    return ns;
+}
+
+#define RING(name, kind)                           \
+    static double name(sn_ctx *ctx, long n)        \
+    {                                              \
+        (void)ctx;                                 \
+        return ring_alone(kind, n);                \
+    }                                              \
+    static double name##_both(sn_ctx *ctx, long n) \
+    {                                              \
+        (void)ctx;                                 \
+        return ring_both(kind, n, false);          \
+    }
+
+RING(ring_spsc, SN_RING_SPSC)
+RING(ring_mpsc, SN_RING_MPSC)
+RING(ring_mpmc, SN_RING_MPMC)
+
+static double ring_spsc_by_16_both(sn_ctx *ctx, long n)
+{
+    (void)ctx;
+    return ring_both(SN_RING_SPSC, n, true);
+}
+
+static double chan(sn_ctx *ctx, long n)
+{
+    long_chan c;
+    long v = 0;
+
+    (void)ctx;
+    must(sn_chan_make(&c, 256));
+    int64_t begin = sn_now();
+    for (long i = 0; i < n; i++) {
+        must(sn_chan_try_send(c, &i));
+        must(sn_chan_try_recv(c, &v));
+    }
+    double ns = since(begin);
+    sn_chan_free(c);
+    return ns;
+}
+
+static double chan_both(sn_ctx *ctx, long n)
+{
+    struct stream s = { .n = n };
+
+    (void)ctx;
+    must(sn_chan_make(&s.c, 256));
+    double ns = between(sends, receives, &s);
+    sn_chan_free(s.c);
+    return ns;
+}
+
 #define RUN(name, n)                            \
     do {                                        \
         bench_run(#name, name, n);              \
@@ -223,5 +378,10 @@ int main(void)
     RUN(swap_read, 10000000);
     RUN(rwmutex_read, 4000000);
     RUN(swap_set, 1000000);
+    RUN(ring_spsc, 10000000);
+    bench_run("ring_spsc_by_16_both", ring_spsc_by_16_both, 10000000);
+    RUN(ring_mpsc, 10000000);
+    RUN(ring_mpmc, 10000000);
+    RUN(chan, 4000000);
     return 0;
 }

@@ -27,6 +27,7 @@
 #include <sennit/mutex.h>
 #include <sennit/once.h>
 #include <sennit/process.h>
+#include <sennit/ring.h>
 #include <sennit/run.h>
 #include <sennit/rwmutex.h>
 #include <sennit/select.h>

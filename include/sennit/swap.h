@@ -45,7 +45,7 @@
 #ifndef SENNIT_SWAP_H
 #define SENNIT_SWAP_H
 
-#include <sennit/decl.h>
+#include <sennit/chan.h> /* for the checks of element types */
 
 SN_BEGIN
 
@@ -70,7 +70,7 @@ typedef void sn_swap_free_fn(void *value);
 
 /* Makes `first`, a T * or const T *, the current value; fn (NULL: nothing to do) will get each value that is not NULL.
  * 0, and the value is the swap's; or SN_ENOMEM. */
-#define sn_swap_init(swap, first, fn) sn_rawswap_init(&(swap)->sni_raw, SNI_SWAP_IN(swap, first), (fn))
+#define sn_swap_init(swap, first, fn) sn_rawswap_init(&(swap)->sni_raw, SNI_CHAN_IN(*(swap), (first)), (fn))
 
 /* Frees the current value. All calls on it must have returned, and nobody may be inside, or it panics. */
 #define sn_swap_destroy(swap) sn_rawswap_destroy(&(swap)->sni_raw)
@@ -85,12 +85,12 @@ typedef void sn_swap_free_fn(void *value);
 
 /* Makes `value`, a T * or const T *, the current one, in place of whichever is. It may not be, or be waiting to be freed, already.
  * 0, and it is the swap's; or SN_ENOMEM, and it is still the caller's. Does not block, unless the free function does. */
-#define sn_swap_set(swap, value) sn_rawswap_set(&(swap)->sni_raw, SNI_SWAP_IN(swap, value))
+#define sn_swap_set(swap, value) sn_rawswap_set(&(swap)->sni_raw, SNI_CHAN_IN(*(swap), (value)))
 
 /* The same, but only if the current value is still the one that the guard's enter gave. SN_EAGAIN: another was set, and the
  * value is still the caller's. The guard stays inside, with the value it has, until it leaves. */
 #define sn_swap_compare_set(swap, guard, value) \
-    sn_rawswap_compare_set(&(swap)->sni_raw, (guard), SNI_SWAP_IN(swap, value))
+    sn_rawswap_compare_set(&(swap)->sni_raw, (guard), SNI_CHAN_IN(*(swap), (value)))
 
 SN_MUST SN_API int sn_rawswap_init(sn_rawswap *swap, const void *first, sn_swap_free_fn *fn);
 SN_API void sn_rawswap_destroy(sn_rawswap *swap);
@@ -100,21 +100,5 @@ SN_MUST SN_API int sn_rawswap_set(sn_rawswap *swap, const void *value);
 SN_MUST SN_API int sn_rawswap_compare_set(sn_rawswap *swap, const sn_swap_guard *guard, const void *value);
 
 SN_END
-
-/* The type check: the pointer must be to the values' type, or the macro does not compile. */
-#ifdef __cplusplus
-extern "C++" {
-template <class S, class P> inline const void *sni_swap_in(const S *, P *value)
-{
-    using elem = decltype(S::sni_elem);
-    const elem checked = const_cast<elem>(static_cast<const P *>(value));
-    return checked;
-}
-}
-#define SNI_SWAP_IN(swap, value) sni_swap_in((swap), (value))
-#else
-#define SNI_SWAP_IN(swap, value) \
-    _Generic((value), __typeof__(*(swap)->sni_elem) *: (value), const __typeof__(*(swap)->sni_elem) *: (value))
-#endif
 
 #endif

@@ -266,3 +266,130 @@ MODEL(swap_derived_by_three)
     sn_swap_leave(&s->s, &g);
     end_swap(s);
 }
+
+/* --- ring: each value points to what was written plainly before it was pushed --- */
+
+enum { RING_VALUES = 4 };
+
+typedef sn_ring_of(int *) pointer_ring;
+
+struct ringed {
+    pointer_ring r;
+    int written[2 * RING_VALUES]; /* by the producer, then the consumer's */
+    int first;                    /* (a) next to be produced */
+    int got;                      /* (a) */
+};
+
+static void begin_ring(struct ringed *s, sn_ring_kind kind)
+{
+    memset(s, 0, sizeof *s);
+    CHECK_EQ(sn_ring_make(&s->r, kind, 1), 0); /* of which it makes 2 */
+}
+
+static void *produces(void *arg)
+{
+    struct ringed *s = arg;
+    int first = __atomic_fetch_add(&s->first, RING_VALUES, __ATOMIC_RELAXED);
+    for (int i = first; i < first + RING_VALUES; i++) {
+        s->written[i] = i + 1;
+        while (sn_ring_try_push(s->r, &(int *){ &s->written[i] }) == SN_EAGAIN)
+            sni_os_yield();
+    }
+    return NULL;
+}
+
+static void *produces_by_two(void *arg)
+{
+    struct ringed *s = arg;
+    int *values[RING_VALUES];
+    for (int i = 0; i < RING_VALUES; i++) {
+        s->written[i] = i + 1;
+        values[i] = &s->written[i];
+    }
+    for (int i = 0, n; i < RING_VALUES; i += n > 0 ? n : 0)
+        if ((n = sn_ring_try_push_n(s->r, i + 2 < RING_VALUES ? 2 : RING_VALUES - (size_t)i, &values[i])) < 0)
+            sni_os_yield();
+    return NULL;
+}
+
+/* Pops n values; those of one producer in order. */
+static void consume(struct ringed *s, int n)
+{
+    int last[2] = { 0, 0 };
+    while (n > 0) {
+        int *p;
+        if (sn_ring_try_pop(s->r, &p) == SN_EAGAIN) {
+            sni_os_yield();
+            continue;
+        }
+        int who = p >= &s->written[RING_VALUES];
+        CHECK(*p > last[who]);
+        last[who] = *p;
+        *p = 0;
+        n--;
+        (void)__atomic_fetch_add(&s->got, 1, __ATOMIC_RELAXED);
+    }
+}
+
+static void *consumes(void *arg)
+{
+    consume(arg, RING_VALUES);
+    return NULL;
+}
+
+MODEL(ring_spsc)
+{
+    struct ringed s;
+    (void)arg;
+    begin_ring(&s, SN_RING_SPSC);
+    struct sni_os_thread a = model_thread(produces, &s);
+    consume(&s, RING_VALUES);
+    sn_ring_free(s.r); /* the push of the last may not have returned */
+    model_join(a);
+}
+
+MODEL(ring_spsc_by_two)
+{
+    struct ringed s;
+    (void)arg;
+    begin_ring(&s, SN_RING_SPSC);
+    struct sni_os_thread a = model_thread(produces_by_two, &s);
+    for (int i = 0; i < RING_VALUES;) {
+        int *values[2], n = sn_ring_try_pop_n(s.r, 2, values);
+        for (int k = 0; k < n; k++)
+            CHECK_EQ(*values[k], ++i);
+        if (n < 0)
+            sni_os_yield();
+    }
+    sn_ring_free(s.r);
+    model_join(a);
+}
+
+MODEL(ring_mpsc)
+{
+    struct ringed s;
+    (void)arg;
+    begin_ring(&s, SN_RING_MPSC);
+    struct sni_os_thread a = model_thread(produces, &s), b = model_thread(produces, &s);
+    consume(&s, 2 * RING_VALUES);
+    sn_ring_free(s.r);
+    model_join(a);
+    model_join(b);
+}
+
+MODEL(ring_mpmc)
+{
+    struct ringed s;
+    (void)arg;
+    begin_ring(&s, SN_RING_MPMC);
+    struct sni_os_thread a = model_thread(produces, &s), b = model_thread(produces, &s);
+    struct sni_os_thread c = model_thread(consumes, &s);
+    consume(&s, RING_VALUES);
+    model_join(a);
+    model_join(b);
+    model_join(c);
+    CHECK_EQ(s.got, 2 * RING_VALUES);
+    for (int i = 0; i < 2 * RING_VALUES; i++)
+        CHECK_EQ(s.written[i], 0);
+    sn_ring_free(s.r);
+}
