@@ -360,6 +360,56 @@ static double chan_both(sn_ctx *ctx, long n)
     return ns;
 }
 
+/* --- a node out and in again: stack; a list under a mutex --- */
+
+struct pool {
+    sn_stack stack;
+    sn_mutex m;
+    sn_stack_node *list, nodes[16];
+    bool made;
+};
+
+static void make_pool(struct pool *p)
+{
+    for (int i = 0; i < 16 && !p->made; i++) {
+        if (i % 2) {
+            sn_stack_push(&p->stack, &p->nodes[i]);
+        } else {
+            p->nodes[i].sni_next = p->list;
+            p->list = &p->nodes[i];
+        }
+    }
+    p->made = true;
+}
+
+static void stack_rounds(void *object, long n)
+{
+    struct pool *p = object;
+
+    for (long i = 0; i < n; i++)
+        sn_stack_push(&p->stack, sn_stack_pop(&p->stack));
+}
+
+ALONE_AND_BOTH(stack, struct pool, make_pool)
+
+static void mutex_list_rounds(void *object, long n)
+{
+    struct pool *p = object;
+
+    for (long i = 0; i < n; i++) {
+        sn_mutex_lock(&p->m);
+        sn_stack_node *node = p->list;
+        p->list = node->sni_next;
+        sn_mutex_unlock(&p->m);
+        sn_mutex_lock(&p->m);
+        node->sni_next = p->list;
+        p->list = node;
+        sn_mutex_unlock(&p->m);
+    }
+}
+
+ALONE_AND_BOTH(mutex_list, struct pool, make_pool)
+
 #define RUN(name, n)                            \
     do {                                        \
         bench_run(#name, name, n);              \
@@ -383,5 +433,7 @@ int main(void)
     RUN(ring_mpsc, 10000000);
     RUN(ring_mpmc, 10000000);
     RUN(chan, 4000000);
+    RUN(stack, 4000000);
+    RUN(mutex_list, 4000000);
     return 0;
 }

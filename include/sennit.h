@@ -34,6 +34,7 @@
 #include <sennit/sem.h>
 #include <sennit/signal.h>
 #include <sennit/sim.h>
+#include <sennit/stack.h>
 #include <sennit/swap.h>
 #include <sennit/task.h>
 #include <sennit/time.h>

@@ -393,3 +393,92 @@ MODEL(ring_mpmc)
         CHECK_EQ(s.written[i], 0);
     sn_ring_free(s.r);
 }
+
+/* --- stack: nodes come back on top of others, which is what a pop must notice --- */
+
+enum { NODES = 3 };
+
+struct stacked {
+    sn_stack s;
+    struct {
+        sn_stack_node node;
+        int owned; /* written plainly by who has it out */
+    } items[NODES];
+};
+
+static void use_node(struct stacked *s, sn_stack_node *n)
+{
+    for (int i = 0; n && i < NODES; i++)
+        if (n == &s->items[i].node) {
+            CHECK_EQ(s->items[i].owned, 0);
+            s->items[i].owned = 1;
+            s->items[i].owned = 0;
+            return;
+        }
+    CHECK(n == NULL);
+}
+
+static void *pops_and_pushes(void *arg)
+{
+    struct stacked *s = arg;
+    for (int i = 0; i < 2; i++) {
+        sn_stack_node *a = sn_stack_pop(&s->s), *b = sn_stack_pop(&s->s);
+        use_node(s, a);
+        use_node(s, b);
+        if (a)
+            sn_stack_push(&s->s, a);
+        if (b)
+            sn_stack_push(&s->s, b);
+    }
+    return NULL;
+}
+
+static void *takes_and_pushes(void *arg)
+{
+    struct stacked *s = arg;
+    for (sn_stack_node *n = sn_stack_take(&s->s), *next; n; n = next) {
+        next = sn_stack_next(n);
+        use_node(s, n);
+        sn_stack_push(&s->s, n);
+    }
+    return NULL;
+}
+
+static void fill_stack(struct stacked *s)
+{
+    memset(s, 0, sizeof *s);
+    for (int i = 0; i < NODES; i++)
+        sn_stack_push(&s->s, &s->items[i].node);
+}
+
+static void check_stack(struct stacked *s)
+{
+    int n = 0;
+    for (sn_stack_node *node = sn_stack_take(&s->s); node && n <= NODES; node = sn_stack_next(node))
+        n++;
+    CHECK_EQ(n, NODES);
+}
+
+MODEL(stack)
+{
+    struct stacked s;
+    (void)arg;
+    fill_stack(&s);
+    struct sni_os_thread a = model_thread(pops_and_pushes, &s), b = model_thread(pops_and_pushes, &s);
+    (void)pops_and_pushes(&s);
+    model_join(a);
+    model_join(b);
+    check_stack(&s);
+}
+
+MODEL(stack_taken)
+{
+    struct stacked s;
+    (void)arg;
+    fill_stack(&s);
+    struct sni_os_thread a = model_thread(takes_and_pushes, &s), b = model_thread(pops_and_pushes, &s);
+    (void)takes_and_pushes(&s);
+    model_join(a);
+    model_join(b);
+    check_stack(&s);
+}
