@@ -410,6 +410,55 @@ static void mutex_list_rounds(void *object, long n)
 
 ALONE_AND_BOTH(mutex_list, struct pool, make_pool)
 
+/* --- a copy of four words: sequence lock; a read lock --- */
+
+struct quote {
+    sn_seqlock lock;
+    sn_rwmutex m;
+    long words[4];
+};
+
+static void seqlock_read_rounds(void *object, long n)
+{
+    struct quote *q = object;
+    long copy[4];
+
+    for (long i = 0; i < n; i++) {
+        sn_seqlock_read(&q->lock, copy, q->words, sizeof copy);
+        if (copy[3] != 0)
+            abort();
+    }
+}
+
+ALONE_AND_BOTH(seqlock_read, struct quote, nothing)
+
+static void rwmutex_copy_rounds(void *object, long n)
+{
+    struct quote *q = object;
+    long copy[4];
+
+    for (long i = 0; i < n; i++) {
+        sn_rwmutex_rlock(&q->m);
+        memcpy(copy, q->words, sizeof copy);
+        sn_rwmutex_runlock(&q->m);
+        if (copy[3] != 0)
+            abort();
+    }
+}
+
+ALONE_AND_BOTH(rwmutex_copy, struct quote, nothing)
+
+static void seqlock_write_rounds(void *object, long n)
+{
+    struct quote *q = object;
+    const long words[4] = { 0 };
+
+    for (long i = 0; i < n; i++)
+        sn_seqlock_write(&q->lock, q->words, words, sizeof words);
+}
+
+ALONE_AND_BOTH(seqlock_write, struct quote, nothing)
+
 #define RUN(name, n)                            \
     do {                                        \
         bench_run(#name, name, n);              \
@@ -435,5 +484,8 @@ int main(void)
     RUN(chan, 4000000);
     RUN(stack, 4000000);
     RUN(mutex_list, 4000000);
+    RUN(seqlock_read, 10000000);
+    RUN(rwmutex_copy, 4000000);
+    RUN(seqlock_write, 4000000);
     return 0;
 }

@@ -32,6 +32,7 @@
 #include <sennit/rwmutex.h>
 #include <sennit/select.h>
 #include <sennit/sem.h>
+#include <sennit/seqlock.h>
 #include <sennit/signal.h>
 #include <sennit/sim.h>
 #include <sennit/stack.h>

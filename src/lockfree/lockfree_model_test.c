@@ -482,3 +482,88 @@ MODEL(stack_taken)
     model_join(b);
     check_stack(&s);
 }
+
+/* --- sequence lock: copies are of one moment, and show what was done before they were written --- */
+
+struct moment {
+    int64_t number, same;
+};
+
+struct noted {
+    sn_seqlock lock;
+    struct moment now;
+    int done[5]; /* written plainly, before the moment of that number */
+};
+
+static void *writes_moments(void *arg)
+{
+    struct noted *s = arg;
+    for (int i = 1; i <= 2; i++) {
+        struct moment m = { i, i };
+        s->done[i] = 1;
+        sn_seqlock_write(&s->lock, &s->now, &m, sizeof m);
+    }
+    return NULL;
+}
+
+static void *reads_moments(void *arg)
+{
+    struct noted *s = arg;
+    int64_t last = 0;
+    for (int i = 0; i < 3; i++) {
+        struct moment m;
+        sn_seqlock_read(&s->lock, &m, &s->now, sizeof m);
+        CHECK_EQ(m.number, m.same);
+        CHECK(m.number >= last);
+        last = m.number;
+        if (m.number > 0)
+            CHECK_EQ(s->done[m.number], 1);
+    }
+    return NULL;
+}
+
+MODEL(seqlock)
+{
+    struct noted s = { .now = { 0, 0 } };
+    (void)arg;
+    struct sni_os_thread a = model_thread(writes_moments, &s), b = model_thread(reads_moments, &s);
+    (void)reads_moments(&s);
+    model_join(a);
+    model_join(b);
+}
+
+/* Writers exclude each other, and readers that keep them out. */
+static void *writes_others(void *arg)
+{
+    struct noted *s = arg;
+    for (int i = 3; i <= 4; i++) {
+        struct moment m = { i, i };
+        sn_seqlock_write(&s->lock, &s->now, &m, sizeof m);
+    }
+    return NULL;
+}
+
+static void *reads_any(void *arg)
+{
+    struct noted *s = arg;
+    for (int i = 0; i < 2; i++) {
+        struct moment m;
+        sn_seqlock_read(&s->lock, &m, &s->now, sizeof m);
+        CHECK_EQ(m.number, m.same);
+    }
+    return NULL;
+}
+
+MODEL(seqlock_of_two_writers)
+{
+    struct noted s = { .now = { 0, 0 } };
+    (void)arg;
+    struct sni_os_thread a = model_thread(writes_moments, &s), b = model_thread(writes_others, &s);
+    struct sni_os_thread c = model_thread(reads_any, &s);
+    (void)reads_any(&s);
+    model_join(a);
+    model_join(b);
+    model_join(c);
+    CHECK_EQ(s.now.number, s.now.same);
+    CHECK_EQ(s.lock.sni_[0], 4 * 4); /* four writes, and nobody holds it */
+}
