@@ -1,5 +1,5 @@
-/* The lock-free kit beside the plain alternative: alone, and with two tasks that do the same at once (under two workers: on two
- * processors). Rounds are counted over both. */
+/* The lock-free kit beside the plain alternative: alone, and with two tasks that do the same at once (under two workers: on
+ * two processors). Rounds are counted over both. */
 #include "harness.h"
 
 /* --- two tasks at once --- */

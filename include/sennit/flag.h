@@ -5,9 +5,9 @@
  *     if (sn_flag_test_and_clear(&stale))
  *         r = work(ctx, &stale);             // sees what all who have set it had written
  *
- * Whoever finds it set sees what was done before it was set: by the one who set it last, and by all who had set it since it was
- * last clear, or before that. Whoever finds it clear again sees in the same way what was done before it was cleared. Of several
- * that test and set at the same time exactly one finds it clear.
+ * Whoever finds it set sees what was done before it was set: by the one who set it last, and by all who had set it since it
+ * was last clear, or before that. Whoever finds it clear again sees in the same way what was done before it was cleared. Of
+ * several that test and set at the same time exactly one finds it clear.
  *
  * Every call is wait-free: a load, or one atomic exchange. Eight bytes, nothing to initialise or destroy. Works from tasks
  * and plain threads, with or without a runtime.

@@ -6,22 +6,22 @@
  *     sn_seqlock_write(&lock, &last, &copy, sizeof last);
  *     sn_seqlock_read(&lock, &copy, &last, sizeof copy);
  *
- * Readers write to nothing that is shared: they copy, and look afterwards whether a writer was there meanwhile; if so they copy
- * again. What was done before a write is visible to whoever reads what it wrote. The bytes are copied by atomic loads and
- * stores, so that it is no data race; what is aligned to 8 is copied by words, else byte by byte, which is slower.
+ * Readers write to nothing that is shared: they copy, and look afterwards whether a writer was there meanwhile; if so they
+ * copy again. What was done before a write is visible to whoever reads what it wrote. The bytes are copied by atomic loads
+ * and stores, so that it is no data race; what is aligned to 8 is copied by words, else byte by byte, which is slower.
  *
- * Writers exclude each other, as with a spin lock, for the time of a copy. A write that depends on what is there (a counter, say)
- * needs more than that: a mutex that all such writers hold while they read, think, and write.
+ * Writers exclude each other, as with a spin lock, for the time of a copy. A write that depends on what is there (a counter,
+ * say) needs more than that: a mutex that all such writers hold while they read, think, and write.
  *
- * Progress: blocking, for a short time. A read waits while a write is in the midst of its copy, and begins again if there was one;
- * after 32 attempts it keeps writers out for the time of one copy, so steady writing does not hold it off for ever.
+ * Progress: blocking, for a short time. A read waits while a write is in the midst of its copy, and begins again if there
+ * was one; after 32 attempts it keeps writers out for the time of one copy, so steady writing does not hold it off for ever.
  * If a writer's thread is interrupted during the copy, all others wait until it goes on: they spin, then let the system run
  * others. No task is switched then, only threads are.
  *
  * Eight bytes for the lock, nothing to initialise or destroy. Works from tasks and plain threads, with or without a runtime.
  *
- * When not to use this: for more than some hundred bytes, or what contains pointers to what may be freed; a swap. Where writes
- * are frequent; a mutex.
+ * When not to use this: for more than some hundred bytes, or what contains pointers to what may be freed; a swap. Where
+ * writes are frequent; a mutex.
  */
 #ifndef SENNIT_SEQLOCK_H
 #define SENNIT_SEQLOCK_H

@@ -10,20 +10,20 @@
  *     if (top)
  *         b = sn_stack_entry(top, struct buffer, node);
  *
- * What was done before a push is visible to whoever takes the node out. A node may be in one stack at a time; it may be pushed
- * again as soon as it is out, by anybody, here or elsewhere.
+ * What was done before a push is visible to whoever takes the node out. A node may be in one stack at a time; it may be
+ * pushed again as soon as it is out, by anybody, here or elsewhere.
  *
- * The rule for memory: a pop reads the link of the node on top, which another may take out at that moment. So the memory of a node
- * that was taken out must stay a node's (not be freed, not be used for anything else where the link is) until every pop has
- * returned that had begun before. There are three ways to live with that:
+ * The rule for memory: a pop reads the link of the node on top, which another may take out at that moment. So the memory of
+ * a node that was taken out must stay a node's (not be freed, not be used for anything else where the link is) until every
+ * pop has returned that had begun before. There are three ways to live with that:
  *
  *   - never free nodes while the stack is in use: a pool, which is what such stacks are for;
  *   - let one task or thread at a time pop and take: then a node is all its own at once, and pushes come from anybody;
  *   - do not use pop, but take, by anybody: it reads no node.
  *
- * Progress: all calls are lock-free: of those that meet one gets through at each step. That holds on x86-64 and on 64-bit ARM, with
- * a compare-and-swap of two words; on other processors a thread that is interrupted in the midst of a call holds up the
- * others until it goes on.
+ * Progress: all calls are lock-free: of those that meet one gets through at each step. That holds on x86-64 and on 64-bit
+ * ARM, with a compare-and-swap of two words; on other processors a thread that is interrupted in the midst of a call holds
+ * up the others until it goes on.
  *
  * Sixteen bytes, aligned to sixteen; nothing to initialise or destroy. Works from tasks and plain threads, with or without
  * a runtime.
@@ -55,8 +55,8 @@ SN_API void sn_stack_push(sn_stack *stack, sn_stack_node *node);
 /* Takes the node on top; NULL: there is none. See above for its memory. Never blocks. */
 SN_API sn_stack_node *sn_stack_pop(sn_stack *stack);
 
-/* Takes all nodes; NULL: there is none. They are linked, the newest first, by sn_stack_next, and all the caller's. Read the next
- * before you push or free the one you have. Never block. */
+/* Takes all nodes; NULL: there is none. They are linked, the newest first, by sn_stack_next, and all the caller's. Read the
+ * next before you push or free the one you have. Never block. */
 SN_API sn_stack_node *sn_stack_take(sn_stack *stack);
 SN_API sn_stack_node *sn_stack_next(const sn_stack_node *node);
 

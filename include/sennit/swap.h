@@ -8,20 +8,22 @@
  *     const int *now = sn_swap_enter(&level, &guard);
  *     printf("%d\n", *now);                  // `now` stays as it is until the leave, whoever sets another meanwhile
  *     sn_swap_leave(&level, &guard);
- *     r = sn_swap_set(&level, next);         // readers from now on get this one; the first is freed when its readers have left
+ *     r = sn_swap_set(&level, next);         // readers get this one from now on; the first is freed once they left it
  *     sn_swap_destroy(&level);
  *
  * Between enter and leave a task may block for as long as it likes, be moved to another worker, enter again (with another
  * guard), and another task or thread may do the leave. What was done before a value was set is visible to whoever gets it,
  * and what readers did before they left is visible to its free function. Each value is freed exactly once: by the set that
  * replaced it, or by the leave that was the last it waited for, on the stack of whoever called that. The function may block
- * and may use the swap, but must return: until then nothing else that was replaced is freed. It may not end its task by sn_fail.
+ * and may use the swap, but must return: until then nothing else that was replaced is freed. It may not end its task by
+ * sn_fail.
  *
  * A reader that does not leave keeps all values that are replaced meanwhile, not only its own: memory, but nobody's time.
  *
- * Progress: enter is wait-free: a fixed number of steps, none of them on a line that other workers write. Leave is wait-free,
- * but for the one that others' values waited for, which frees them, and looks again if more came meanwhile. Set never waits for
- * a reader; it is lock-free, but for the allocation of 16 bytes: of setters that meet one gets through at each step.
+ * Progress: enter is wait-free: a fixed number of steps, as a rule on no line that other workers write (up to sixteen of
+ * them). Leave is wait-free, but for the one that others' values waited for, which frees them, and looks again if more came
+ * meanwhile. Set never waits for a reader; it is lock-free, but for the allocation of 16 bytes: of setters that meet one
+ * gets through at each step.
  *
  * Who derives the new value from the old one uses sn_swap_compare_set and begins again if another was faster:
  *
@@ -83,8 +85,9 @@ typedef void sn_swap_free_fn(void *value);
  * block, unless the free function does. */
 #define sn_swap_leave(swap, guard) sn_rawswap_leave(&(swap)->sni_raw, (guard))
 
-/* Makes `value`, a T * or const T *, the current one, in place of whichever is. It may not be, or be waiting to be freed, already.
- * 0, and it is the swap's; or SN_ENOMEM, and it is still the caller's. Does not block, unless the free function does. */
+/* Makes `value`, a T * or const T *, the current one, in place of whichever is. It may not be, or be waiting to be freed,
+ * already. 0, and it is the swap's; or SN_ENOMEM, and it is still the caller's. Does not block, unless the free function
+ * does. */
 #define sn_swap_set(swap, value) sn_rawswap_set(&(swap)->sni_raw, SNI_CHAN_IN(*(swap), (value)))
 
 /* The same, but only if the current value is still the one that the guard's enter gave. SN_EAGAIN: another was set, and the

@@ -1,8 +1,8 @@
 /* Two words that change as one: a pointer, and a count that makes sure that it is still the same pointer.
  *
  * On x86-64 (cmpxchg16b, which all but the first of them have) and 64-bit ARM it is one instruction, or a load and a store
- * of a pair that are tied together. Elsewhere, and in the model, whose memory has words of 64 bits, the lowest bit of the count is a
- * lock for a few instructions: so counts are even, and who reads an odd one looks again. */
+ * of a pair that are tied together. Elsewhere, and in the model, whose memory has words of 64 bits, the lowest bit of the
+ * count is a lock for a few instructions: so counts are even, and who reads an odd one looks again. */
 #ifndef SNI_BASE_PAIR_H
 #define SNI_BASE_PAIR_H
 

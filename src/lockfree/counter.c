@@ -1,8 +1,8 @@
 /* Counter: sixteen parts, a cache line apart; the sum is what counts. (Linux's percpu_counter, Java's LongAdder.)
  *
- * Orders: all relaxed. (1) No add is lost or counted twice: each is one read-modify-write of one part, and so is each step of a
- * take, and those of one location have one order. (2) A sum has every add that happened before it, and the sums of one task
- * do not go down while the counter grows: coherence, part by part. */
+ * Orders: all relaxed. (1) No add is lost or counted twice: each is one read-modify-write of one part, and so is each step
+ * of a take, and those of one location have one order. (2) A sum has every add that happened before it, and the sums of one
+ * task do not go down while the counter grows: coherence, part by part. */
 #include "sennit/counter.h"
 
 #include "lockfree/shard.h"

@@ -1,5 +1,5 @@
-/* Rings. Places are numbered from 0 for ever; place p lies in slot p % capacity. tail is the next place to push to, head the next
- * to pop from.
+/* Rings. Places are numbered from 0 for ever; place p lies in slot p % capacity. tail is the next place to push to, head the
+ * next to pop from.
  *
  * SPSC (Lamport 1983; each side keeps a copy of the other's index and looks again only when that says full or empty, after
  * Lee, Bu and Chandranmenon's MCRingBuffer, 2010): (1) the producer alone writes tail, and slots of places in
@@ -10,12 +10,12 @@
  *     seq == p                  empty, for the push to place p       -> p + 1, by that push, when the value is in
  *     seq == p + 1              full, for the pop of place p         -> p + capacity, by that pop, when the value is out
  *
- * (2) Who has moved tail from p to p + 1 owns the slot until it sets seq to p + 1; who has moved head from p owns it until it sets
- * seq to p + capacity. Nobody moves either before seq says that it may. With a capacity of 1 "full" would read as "empty, for the
- * next": so there are at least two slots.
+ * (2) Who has moved tail from p to p + 1 owns the slot until it sets seq to p + 1; who has moved head from p owns it until
+ * it sets seq to p + capacity. Nobody moves either before seq says that it may. With a capacity of 1 "full" would read as
+ * "empty, for the next": so there are at least two slots.
  *
- * Orders: what lies in a slot is ordered by tail and head (SPSC) or by seq (the others), release and acquire, in both directions.
- * The compare-and-swap of an index orders nothing, it only gives places out. */
+ * Orders: what lies in a slot is ordered by tail and head (SPSC) or by seq (the others), release and acquire, in both
+ * directions. The compare-and-swap of an index orders nothing, it only gives places out. */
 #include "sennit/ring.h"
 
 #include "sched/alloc.h"

@@ -5,13 +5,13 @@
  *
  * WRITING: a writer is copying. KEPT_OUT: a reader that has tried for long enough is; other readers need not care. Who has
  * either bit holds the lock. Invariants: (1) the shared bytes change only under WRITING, and the number of writes grows
- * before that is taken back. (2) So a copy is of one moment if the word, but for KEPT_OUT, was the same before and after it, and
- * without WRITING.
+ * before that is taken back. (2) So a copy is of one moment if the word, but for KEPT_OUT, was the same before and after it,
+ * and without WRITING.
  *
- * Orders, without fences, which ThreadSanitizer does not see: each piece of the shared bytes is stored with release and loaded
- * with acquire. A reader that gets a piece of some write has acquired that write's WRITING with it, and so cannot see an older word
- * in its second look: the copy fails. A reader that has acquired the end of a write in its first look gets nothing older than that
- * write. On x86-64 these loads and stores are plain ones. */
+ * Orders, without fences, which ThreadSanitizer does not see: each piece of the shared bytes is stored with release and
+ * loaded with acquire. A reader that gets a piece of some write has acquired that write's WRITING with it, and so cannot see
+ * an older word in its second look: the copy fails. A reader that has acquired the end of a write in its first look gets
+ * nothing older than that write. On x86-64 these loads and stores are plain ones. */
 #include "sennit/seqlock.h"
 
 #include "base/spin.h"

@@ -1,8 +1,8 @@
 /* Shards: an object that all workers write to has a part for each, so that they do not wait for each other's cache line.
  *
- * A shard is chosen by who runs, and is only a hint: two may have the same one, and a task may be on another worker at its next
- * step. Shards lie a line apart, whatever the address of the object: so it needs no alignment of its own, which what malloc
- * gives would not have. */
+ * A shard is chosen by who runs, and is only a hint: two may have the same one, and a task may be on another worker at its
+ * next step. Shards lie a line apart, whatever the address of the object: so it needs no alignment of its own, which what
+ * malloc gives would not have. */
 #ifndef SNI_LOCKFREE_SHARD_H
 #define SNI_LOCKFREE_SHARD_H
 

@@ -1,21 +1,22 @@
 /* Stack (Treiber 1986): a pointer to the top node, and how often nodes were taken out, changed as one.
  *
- * Invariants: (1) the count grows with every pop and take. So a pop whose exchange succeeds knows that nothing was taken out since
- * it has read the count: the node that it found on top then has been in the stack all the time, and its link is what it
- * was. Without the count the node could have been out and in again on top of others, and the link be old: the ABA problem.
- * (2) The count is read before the top, and the top before its link. (3) Links are written by push, before the node is in, and
- * are read and written atomically, since a pop may read that of a node that is out already: then its exchange fails.
+ * Invariants: (1) the count grows with every pop and take. So a pop whose exchange succeeds knows that nothing was taken out
+ * since it has read the count: the node that it found on top then has been in the stack all the time, and its link is what
+ * it was. Without the count the node could have been out and in again on top of others, and the link be old: the ABA
+ * problem. (2) The count is read before the top, and the top before its link. (3) Links are written by push, before the node
+ * is in, and are read and written atomically, since a pop may read that of a node that is out already: then its exchange
+ * fails.
  *
  * Orders: a push releases the node by its exchange, and who has read the top by an acquire has its link and contents; later
  * changes of the top do not hide it, since each is an exchange too, or done after having acquired it.
  *
- * Why a whole word for the count and not the spare bits of a pointer. Addresses of programs have 47 bits on x86-64 and up to 48 on ARM,
- * nodes are aligned to 8: that leaves 19 or 20 bits, which go round in a million pops, some 10 ms. A thread that is interrupted
- * between reading and exchange sleeps that long every day, and once in a million times finds the very count again. And the bits
- * are not ours for sure: with five-level paging a program may ask for 57-bit addresses, with LVA on ARM for 52, and memory
- * tagging uses the uppermost eight. 63 bits do not go round.
+ * Why a whole word for the count and not the spare bits of a pointer. Addresses of programs have 47 bits on x86-64 and up to
+ * 48 on ARM, nodes are aligned to 8: that leaves 19 or 20 bits, which go round in a million pops, some 10 ms. A thread that
+ * is interrupted between reading and exchange sleeps that long every day, and once in a million times finds the very count
+ * again. And the bits are not ours for sure: with five-level paging a program may ask for 57-bit addresses, with LVA on ARM
+ * for 52, and memory tagging uses the uppermost eight. 63 bits do not go round.
  *
- * Rejected: hazard pointers, which would lift the rule for memory, at the price of a fence in each pop, and of slots for tasks. */
+ * Rejected: hazard pointers, which would lift the rule for memory, for a fence in each pop and slots for tasks. */
 #include "sennit/stack.h"
 
 #include "base/pair.h"

@@ -1,5 +1,5 @@
-/* Swap: sleepable read-copy-update for one pointer (McKenney's SRCU in Linux; two phases of reader counts after Gamsa et al.,
- * OSDI 1999), with the difference that nobody waits: a grace period is a word that readers help to bring to zero.
+/* Swap: sleepable read-copy-update for one pointer (McKenney's SRCU in Linux; two phases of reader counts after Gamsa et
+ * al., OSDI 1999), with the difference that nobody waits: a grace period is a word that readers help to bring to zero.
  *
  * Readers count themselves in a cell, of which there is one for each shard and phase, and count themselves out of the same
  * cell, wherever they are then. Which cell it is matters for speed only.
@@ -9,25 +9,26 @@
  * pointer was replaced; so who sees 0 after that sees it counted out. This holds whatever the phases do.
  *
  * The phases see to it that every cell does become 0, however many readers come: new ones go to the other phase. Retired
- * values are freed in batches, each in a grace period of two steps: the first awaits the cells of the phase that is not current,
- * which are empty but for readers who were slow on their way in; the second makes that one current, and awaits the cells
- * of the phase that was. `step` is the state of all that:
+ * values are freed in batches, each in a grace period of two steps: the first awaits the cells of the phase that is not
+ * current, which are empty but for readers who were slow on their way in; the second makes that one current, and awaits the
+ * cells of the phase that was. `step` is the state of all that:
  *
  *     step = number << 18 | second << 17 | phase << 16 | mask           mask: the cells of `phase` not yet seen to be 0
  *
  *     idle (busy is 0) --start--> first --go_on--> second --go_on--> idle, or the first of the next batch
  *
- * (2) Who clears the last bit of a mask, and nobody else, owns the grace period: it alone goes on to the next step, frees the
- * batch, and writes batch, phase and step; until begin() has published the next mask. (3) A bit is cleared only by who has
- * seen the cell to be 0 after it has seen that very step in the word: the number makes sure that the step is still the same.
+ * (2) Who clears the last bit of a mask, and nobody else, owns the grace period: it alone goes on to the next step, frees
+ * the batch, and writes batch, phase and step; until begin() has published the next mask. (3) A bit is cleared only by who
+ * has seen the cell to be 0 after it has seen that very step in the word: the number makes sure that the step is still the
+ * same.
  *
  * Two Dekker pairs, all of whose operations are sequentially consistent, since both sides store and then look:
  *
  *     enter:  cell += 1;     reads value          set:    value = new; ... reads cell        (as in (1))
  *     leave:  cell -= 1;     reads step           begin:  step = mask;     reads cell
  *
- * so that either the one who begins a step sees that a cell is 0, or the one who brought it to 0 sees that it is awaited. And a
- * third one, so that no batch is left behind:
+ * so that either the one who begins a step sees that a cell is 0, or the one who brought it to 0 sees that it is awaited.
+ * And a third one, so that no batch is left behind:
  *
  *     set:    waiting += node;   reads busy       take_batch:  busy = 0;   reads waiting
  *
@@ -35,8 +36,8 @@
  * it, since only read-modify-writes change it; clearing a bit passes that on to who clears the last one.
  *
  * Rejected: a count that is incremented without a locked instruction by its worker, with the kernel's fence on the writer's
- * side: plain threads share cells, and leaves come from other workers. Hazard pointers: a reader that parks would have to keep a
- * slot, of which there is no bounded number. */
+ * side: plain threads share cells, and leaves come from other workers. Hazard pointers: a reader that parks would have to
+ * keep a slot, of which there is no bounded number. */
 #include "sennit/swap.h"
 
 #include "lockfree/shard.h"
@@ -122,12 +123,13 @@ static bool seen_empty(struct swap *s, uint64_t step, uint64_t cells)
     uint64_t w = sni_load_rlx(&s->step); /* a guess, which the exchange checks */
 
     while (w >> PHASE_AT == step >> PHASE_AT && (w & cells)) /* else: over, or seen by others. At most 16 rounds */
-        if (sni_cas_seq(&s->step, &w, w & ~cells)) /* release, acquire: pairs with itself. Part of a sequence that begin() reads */
+        if (sni_cas_seq(&s->step, &w, w & ~cells)) /* release, acquire: pairs with itself, up to who clears the last */
             return ((w & ~cells) & ALL) == 0;
     return false;
 }
 
-/* (o) Publishes a step that awaits all cells of its phase, and looks at them. True: all are 0, and the caller is still the owner. */
+/* (o) Publishes a step that awaits all cells of its phase, and looks at them. True: all were 0, and the caller is still the
+ * owner. */
 static bool begin(struct swap *s, uint64_t step)
 {
     uint64_t empty = 0, phase = phase_of(step);
@@ -139,7 +141,7 @@ static bool begin(struct swap *s, uint64_t step)
     return seen_empty(s, step, empty);
 }
 
-/* (o) All that has been retired so far becomes the batch. False: there is nothing, and the caller is not the owner any more. */
+/* (o) All that has been retired so far becomes the batch. False: there is nothing, and the caller is the owner no more. */
 static bool take_batch(struct swap *s)
 {
     uint64_t idle;
