@@ -19,8 +19,11 @@ static int half(sn_ctx *ctx, void *arg)
 
     (void)ctx;
     (void)__atomic_add_fetch(h->begun, 1, __ATOMIC_RELAXED);
-    while (__atomic_load_n(h->begun, __ATOMIC_RELAXED) < 2)
+    while (__atomic_load_n(h->begun, __ATOMIC_RELAXED) < 2) {
+        for (int64_t begin = sn_now(); since(begin) < 2e5 && __atomic_load_n(h->begun, __ATOMIC_RELAXED) < 2;)
+            ; /* a second worker, if there is one, takes the other task meanwhile */
         sn_yield();
+    }
     h->fn(h->object, h->n);
     return 0;
 }
