@@ -14,7 +14,7 @@
 
 typedef sn_chan_of(long) long_chan;
 
-enum { CHANS = 4, LOCKS = 3, PIPES = 2, ONCES = 64, THREADS = 2, DEPTH_MAX = 3, OWN = -20000 };
+enum { CHANS = 4, LOCKS = 3, PIPES = 2, ONCES = 64, THREADS = 2, DEPTH_MAX = 3, SIZES = 5, OWN = -20000 };
 
 struct account {
     long tokens, sum; /* (a) */
@@ -29,6 +29,8 @@ struct world {
     long under_rw[LOCKS][2];
     sn_sem sem;
     int permits, taken;         /* taken: (a) */
+    sn_sem sized[2];            /* of sizes that change; taken by selects, too */
+    int sized_taken[2];         /* (a) */
     sn_mutex queue_lock;        /* a bounded queue, by hand */
     sn_cond not_empty, not_full;
     int queued;
@@ -157,10 +159,15 @@ static void reads_or_writes(struct actor *a, sn_ctx *ctx)
     if (writes)
         at[0]++;
     dawdles(a);
-    if (writes) {
+    if (writes)
         at[1]++;
+    if (writes && pick(a, 2)) {
         sn_rwmutex_unlock(&a->w->rw[k]);
     } else {
+        if (writes) {
+            sn_rwmutex_downgrade(&a->w->rw[k]);
+            dawdles(a);
+        }
         CHECK_EQ(at[0], at[1]);
         sn_rwmutex_runlock(&a->w->rw[k]);
     }
@@ -179,6 +186,27 @@ static void has_permits(struct actor *a, sn_ctx *ctx)
     dawdles(a);
     (void)__atomic_sub_fetch(&a->w->taken, n, __ATOMIC_RELAXED);
     sn_sem_release(&a->w->sem, n);
+}
+
+/* One or two permits of either semaphore, whichever has them first; sizes change meanwhile. */
+static void selects_permits(struct actor *a, sn_ctx *ctx)
+{
+    struct world *w = a->w;
+    int n[2] = { 1 + (int)pick(a, 2), 1 + (int)pick(a, 2) };
+    sn_case cases[] = { sn_on_sem(&w->sized[0], n[0]), sn_on_sem(&w->sized[1], n[1]), sn_on_after(SN_US(50)) };
+
+    if (pick(a, 4) == 0)
+        sn_sem_resize(&w->sized[pick(a, 2)], 1 + (int)pick(a, SIZES));
+    int i = pick(a, 4) ? sn_select(ctx, cases, 2 + pick(a, 2)) : sn_select_try(cases, 2);
+    if (i < 0 && i != SN_EAGAIN)
+        check_end(i);
+    if (i < 0 || i == 2 || cases[i].err == SN_EINVAL) /* just now there are fewer than that in all */
+        return;
+    CHECK_EQ(cases[i].err, 0);
+    CHECK(__atomic_add_fetch(&w->sized_taken[i], n[i], __ATOMIC_RELAXED) <= SIZES);
+    dawdles(a);
+    (void)__atomic_sub_fetch(&w->sized_taken[i], n[i], __ATOMIC_RELAXED);
+    sn_sem_release(&w->sized[i], n[i]);
 }
 
 /* A producer or consumer of a queue of at most three. */
@@ -283,11 +311,14 @@ static void holds_up(struct actor *a, sn_ctx *ctx)
 }
 
 static void waits_for_a_round(struct actor *a, sn_ctx *ctx);
+static void wants_an_answer(struct actor *a, sn_ctx *ctx);
+static void meets_others(struct actor *a, sn_ctx *ctx);
 static void starts_others(struct actor *a, sn_ctx *ctx);
 
 static void (*const operations_of_all[])(struct actor *, sn_ctx *) = {
     sends, sends, receives, receives, tries, selects, selects, excludes, reads_or_writes, has_permits, queues, queues,
-    does_once, uses_a_pipe, uses_a_pipe, sleeps, sets_a_timer, waits_for_a_round, starts_others,
+    does_once, uses_a_pipe, uses_a_pipe, sleeps, sets_a_timer, waits_for_a_round, starts_others, selects_permits,
+    selects_permits, wants_an_answer, meets_others,
 };
 
 static void operate(struct actor *a, sn_ctx *parent)
@@ -408,6 +439,101 @@ static void waits_for_a_round(struct actor *a, sn_ctx *ctx)
     CHECK_EQ(sn_waitgroup_count(&h.wg), 0);
 }
 
+/* A future on the stack, and a task that sets it; or it is failed before. The wait group counts the task and the latch says that it
+ * has begun. */
+typedef sn_future_of(long) long_future;
+
+struct question {
+    long_future answer;
+    sn_latch begun;
+    sn_waitgroup wg;
+    long value;
+};
+
+static int answers(sn_ctx *ctx, void *arg)
+{
+    struct question *q = arg;
+    (void)ctx;
+    sn_latch_count_down(&q->begun, 1);
+    sn_yield();
+    int r = sn_future_set(&q->answer, &q->value);
+    CHECK(r == 0 || r == SN_EEXIST);
+    return 0;
+}
+
+static void wants_an_answer(struct actor *a, sn_ctx *ctx)
+{
+    struct question q = { .begun = SN_LATCH_INIT(1), .value = (long)pick(a, 1000) };
+    long got = -1;
+
+    if (a->thread)
+        return;
+    CHECK_EQ(sn_waitgroup_go(&q.wg, answers, &q), 0);
+    if (pick(a, 4) == 0)
+        check_end(sn_latch_wait(ctx, &q.begun));
+    if (pick(a, 4) == 0)
+        (void)sn_future_fail(&q.answer, OWN);
+    sn_case cases[] = { sn_on_future(&q.answer), sn_on_waitgroup(&q.wg) };
+    int r = pick(a, 2) ? sn_future_get(ctx, &q.answer, &got) : sn_select(ctx, cases, 2);
+    if (r < 0 && r != OWN)
+        check_end(r);
+    sn_waitgroup_wait(&q.wg);
+    r = sn_future_try_get(&q.answer, &got);
+    CHECK((r == 0 && got == q.value) || r == OWN);
+}
+
+/* Some meet in steps; one may give up, and then the barrier is broken for all of them. */
+struct meeting {
+    sn_barrier barrier;
+    int parties, broken, steps[4]; /* (a) but parties */
+};
+
+struct guest {
+    struct meeting *m;
+    int number;
+    uint64_t rng;
+};
+
+static int meets(sn_ctx *ctx, void *arg)
+{
+    struct guest *g = arg;
+    struct meeting *m = g->m;
+    for (int step = 1; step <= 4; step++) {
+        sn_ctx *soon;
+        (void)__atomic_add_fetch(&m->steps[g->number], 1, __ATOMIC_RELAXED);
+        CHECK_EQ(sn_ctx_with_timeout(&soon, ctx, SN_US((int64_t)(test_random(&g->rng) % 2 ? 100000 : 20))), 0);
+        int r = sn_barrier_wait(soon, &m->barrier);
+        sn_ctx_free(soon);
+        if (r < 0) {
+            if (r != SN_EBROKEN)
+                check_end(r);
+            (void)__atomic_add_fetch(&m->broken, 1, __ATOMIC_RELAXED);
+            return 0;
+        }
+        for (int i = 0; i < m->parties; i++)
+            CHECK(__atomic_load_n(&m->steps[i], __ATOMIC_RELAXED) >= step);
+    }
+    return 0;
+}
+
+static void meets_others(struct actor *a, sn_ctx *ctx)
+{
+    struct meeting m = { .parties = 2 + (int)pick(a, 3) };
+    sn_group g;
+
+    if (a->thread || a->depth > 0)
+        return;
+    sn_barrier_init(&m.barrier, m.parties);
+    sn_group_init(&g, ctx);
+    for (int i = 0; i < m.parties; i++) {
+        struct guest guest = { &m, i, test_random(&a->rng) | 1 };
+        CHECK_EQ(sn_group_go_copy(&g, meets, &guest), 0);
+    }
+    CHECK_EQ(sn_group_wait(&g), 0);
+    CHECK(m.broken == 0 || sn_barrier_is_broken(&m.barrier));
+    CHECK_EQ(m.barrier.sni_[0] & 3, 0);
+}
+
 /* --- a round --- */
 
 static void *thread_lives(void *arg)
@@ -451,6 +577,11 @@ static void make_up_accounts(struct world *w)
     CHECK_EQ(w->taken, 0);
     CHECK_EQ(sn_sem_try_acquire(&w->sem, w->permits), 0); /* all are back */
     sn_sem_release(&w->sem, w->permits);
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ(w->sized_taken[i], 0);
+        CHECK_EQ(sn_sem_used(&w->sized[i]), 0);
+        CHECK_EQ(sn_sem_waiting(&w->sized[i]), 0);
+    }
     for (int i = 0; i < PIPES; i++) {
         while ((n = read(w->pipes[i][0], buf, sizeof buf)) > 0)
             w->read += n;
@@ -475,6 +606,8 @@ static int world(sn_ctx *ctx, void *arg)
         CHECK_EQ(sn_fd_pipe(w->pipes[i]), 0);
     w->permits = 1 + (int)pick(&main_actor, 5);
     sn_sem_init(&w->sem, w->permits);
+    for (int i = 0; i < 2; i++)
+        sn_sem_init(&w->sized[i], 1 + (int)pick(&main_actor, SIZES));
     w->until = sn_now() + SN_MS(30);
     for (int i = 0; i < THREADS; i++) {
         of_thread[i] = (struct actor){ w, test_random(&main_actor.rng) | 1, 0, true };
