@@ -25,6 +25,7 @@
 #include <sennit/mutex.h>
 #include <sennit/once.h>
 #include <sennit/process.h>
+#include <sennit/resource_pool.h>
 #include <sennit/run.h>
 #include <sennit/rwmutex.h>
 #include <sennit/select.h>
