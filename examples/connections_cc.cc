@@ -103,7 +103,8 @@ static int app(sn_ctx *ctx, void *)
     sn_resource_pool_close(pool);
     if (r == 0 && e == 0 && (r = sn_resource_pool_wait(ctx, pool)) == 0) {
         sn_resource_pool_get_stats(pool, &stats);
-        std::printf("%d answers over at most %d connections at a time\n", db.answers.load(), db.most <= 3 ? 3 : db.most.load());
+        std::printf("%d answers over at most %d connections at a time\n", db.answers.load(),
+                    db.most <= 3 ? 3 : db.most.load());
         std::printf("some broke: %s; all are closed: %s\n", db.broken > 0 ? "yes" : "no",
                     stats.opened == stats.closed && db.connections == 0 ? "yes" : "no");
     }

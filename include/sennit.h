@@ -22,6 +22,7 @@
 #include <sennit/fd.h>
 #include <sennit/group.h>
 #include <sennit/lockorder.h>
+#include <sennit/map.h>
 #include <sennit/mutex.h>
 #include <sennit/once.h>
 #include <sennit/process.h>

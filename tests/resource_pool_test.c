@@ -342,7 +342,8 @@ TEST(bad_options)
     CHECK_EQ(sn_resource_pool_new(&pool, &(sn_resource_pool_opts){ .open = dial }), SN_EINVAL);
     CHECK_EQ(sn_resource_pool_new(&pool, &(sn_resource_pool_opts){ .close = hang_up }), SN_EINVAL);
     CHECK_EQ(sn_resource_pool_new(&pool, &(sn_resource_pool_opts){ .open = dial, .close = hang_up, .max = -1 }), SN_EINVAL);
-    CHECK_EQ(sn_resource_pool_new(&pool, &(sn_resource_pool_opts){ .open = dial, .close = hang_up, .max = 1000001 }), SN_EINVAL);
+    CHECK_EQ(sn_resource_pool_new(&pool, &(sn_resource_pool_opts){ .open = dial, .close = hang_up, .max = 1000001 }),
+             SN_EINVAL);
     CHECK(pool == NULL);
 }
 
@@ -825,7 +826,7 @@ TEST(misuse_panics)
     check_dies(die_dropping_an_idle_one, "sn_resource_pool_drop: 0x");
     check_dies(die_putting_a_strange_one, "is none of the pool's resources");
     check_dies(die_putting_nothing, "sn_resource_pool_put: (nil) is none of the pool's resources");
-    check_dies(die_freeing_it_in_use, "sn_resource_pool_free: 1 resources in use, 0 being opened or closed, 0 calls waiting");
+    check_dies(die_freeing_it_in_use, "sn_resource_pool_free: 1 resources in use, 0 being opened or closed, 0 calls");
     check_dies(die_opening_the_same, "which is in the pool already");
     check_dies(die_opening_nothing, "sn_resource_pool_get: open gave (nil), which is no resource");
 }

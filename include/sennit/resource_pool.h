@@ -20,20 +20,20 @@
  *     r = sn_resource_pool_wait(ctx, pool);
  *     sn_resource_pool_free(pool);
  *
- * Who gets one is given the one that was used last, so that those beyond what is needed grow old and are closed. Is
- * none idle, one more is opened, by the caller and under its context, as long as there are fewer than `max`; opening one,
- * idle, in use, being checked and being closed all count. Else the caller waits, strictly first come first served: what is
- * given back goes straight to who has waited longest, and nobody who comes later is faster. If opening fails, the error is
- * its caller's alone, and who waits longest gets its try. A context that ends in the moment of the hand-over loses nothing:
- * the resource goes on to the next.
+ * Who gets one is given the one that was used last, so that those beyond what is needed grow old and are closed. Is none
+ * idle, one more is opened, by the caller and under its context, as long as there are fewer than `max`; opening one,
+ * idle, in use, being checked and being closed all count. Else the caller waits, strictly first come first served: what
+ * is given back goes straight to who has waited longest, and nobody who comes later is faster. If opening fails, the
+ * error is its caller's alone, and who waits longest gets its try. A context that ends in the moment of the hand-over
+ * loses nothing: the resource goes on to the next.
  *
  * There is no task in the background. What has been idle or has lived for too long is replaced when it would be given
  * out, and each put closes at most one that has been idle for too long. Call sn_resource_pool_reap from time to time if
  * resources should not stay open while nobody comes.
  *
- * Nothing is allocated after sn_resource_pool_new. The functions in the options are called without any lock held, from the
- * tasks and threads that use the pool, several at a time; they may block, and use the pool. If open or check ends its task
- * by sn_fail, the place in the pool is not lost. A task that fails while it uses a resource must drop it: see
+ * Nothing is allocated after sn_resource_pool_new. The functions in the options are called without any lock held, from
+ * the tasks and threads that use the pool, several at a time; they may block, and use the pool. If open or check ends its
+ * task by sn_fail, the place in the pool is not lost. A task that fails while it uses a resource must drop it: see
  * sn_cleanup_push.
  *
  * Works from tasks and plain threads, with or without a runtime.
@@ -64,7 +64,7 @@ typedef struct sn_resource_pool_opts {
     int64_t lifetime_ns;   /* closed when it is this old and not in use. Below 0: never. 0: default 30 minutes */
     int64_t jitter_ns;     /* each lives shorter by a random time up to this, so that those opened together do not end
                             * together. Below 0: none. 0: default a tenth of lifetime_ns */
-    int64_t check_after_ns; /* checked before use when it has been idle for this long. Below 0: each time. 0: default 500 ms */
+    int64_t check_after_ns; /* checked before use when it was idle for this long. Below 0: each time. 0: default 500 ms */
     void *arg;             /* passed to the functions. NULL: default NULL */
 } sn_resource_pool_opts;
 
@@ -81,7 +81,8 @@ typedef struct sn_resource_pool_stats {
     uint64_t failed_checks;
 } sn_resource_pool_stats;
 
-/* An empty pool; opens nothing yet. The options are copied. SN_ENOMEM; SN_EINVAL without open or close, or with a bad max. */
+/* An empty pool; opens nothing yet. The options are copied. SN_ENOMEM; SN_EINVAL without open or close, or with a bad
+ * max. */
 SN_MUST SN_API int sn_resource_pool_new(sn_resource_pool **out, const sn_resource_pool_opts *opts);
 
 /* Blocks until there is one for the caller, and stores it in *out: it is the caller's until put or drop.
@@ -100,8 +101,8 @@ SN_API void sn_resource_pool_drop(sn_resource_pool *pool, void *res);
 /* Closes those that have been idle or have lived for too long, one after the other. Returns how many. */
 SN_API int sn_resource_pool_reap(sn_resource_pool *pool);
 
-/* No more are given out: those who wait get SN_ECLOSED, idle ones are closed before this returns, the others when they are
- * given back. Idempotent. Blocks no longer than closing takes. */
+/* No more are given out: those who wait get SN_ECLOSED, idle ones are closed before this returns, the others when they
+ * are given back. Idempotent. Blocks no longer than closing takes. */
 SN_API void sn_resource_pool_close(sn_resource_pool *pool);
 
 /* Blocks until the pool is closed and so is every resource, and everybody who waited has left: 0, or ctx's error. */

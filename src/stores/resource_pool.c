@@ -11,12 +11,13 @@
  *
  * Invariants, whenever the lock is free: (1) If somebody is queued, no place is FREE or IDLE: whatever comes back goes to
  * the first of the queue. So nobody is overtaken, and no wake-up can be lost. (2) A resource is in the registry from when
- * open has returned it until just before close is called. (3) Once closed, nobody is queued, and no place becomes IDLE. (4)
- * Who has given back its place touches the pool no more once it has unlocked: sn_resource_pool_wait may have returned.
+ * open has returned it until just before close is called. (3) Once closed, nobody is queued, and no place becomes IDLE.
+ * (4) Who has given back its place touches the pool no more once it has unlocked: sn_resource_pool_wait may have
+ * returned.
  *
- * Known ways to get this wrong, all of them met in other pools: a failed open that wakes nobody (database/sql), a resource
- * lost with the waiter that gives up while it is handed over (bb8), newcomers that take what a waiter was offered
- * (HikariCP), a pool that looks for an idle one and queues in two steps (bb8). */
+ * Known ways to get this wrong, all of them met in other pools: a failed open that wakes nobody (database/sql), a
+ * resource lost with the waiter that gives up while it is handed over (bb8), newcomers that take what a waiter was
+ * offered (HikariCP), a pool that looks for an idle one and queues in two steps (bb8). */
 #include "base/check.h"
 #include "base/list.h"
 #include "sched/alloc.h"
@@ -24,10 +25,10 @@
 #include "sennit/ctx.h"
 #include "sennit/error.h"
 #include "sennit/lockorder.h"
-#include "sennit/mutex.h"
 #include "sennit/resource_pool.h"
 #include "sennit/task.h"
 #include "sennit/time.h"
+#include "stores/lock.h"
 
 enum { MOST = 1000000, DEFAULT_MAX = 10 };
 
@@ -208,7 +209,7 @@ struct holding {
 
 static void give_back(sn_resource_pool *p, struct place *place)
 {
-    sn_mutex_lock(&p->lock);
+    sni_lock_briefly(&p->lock);
     give(p, place);
     sn_mutex_unlock(&p->lock);
 }
@@ -308,7 +309,7 @@ static void on_fail(void *arg)
     struct holding *h = arg;
     void *res = NULL;
 
-    sn_mutex_lock(&h->pool->lock);
+    sni_lock_briefly(&h->pool->lock);
     h->pool->stats.failures++;
     if (h->place->res)
         res = take_out(h->pool, h->place);
@@ -328,7 +329,7 @@ static void close_if_unfit(sn_ctx *ctx, sn_resource_pool *p, struct place *place
         failed = p->opts.check(ctx, p->opts.arg, place->res) < 0;
     if (!old && !failed)
         return;
-    sn_mutex_lock(&p->lock);
+    sni_lock_briefly(&p->lock);
     void *res = take_out(p, place);
     p->stats.failed_checks += failed;
     sn_mutex_unlock(&p->lock);
@@ -372,7 +373,7 @@ int sn_resource_pool_get(sn_ctx *ctx, sn_resource_pool *p, void **out)
     if ((r = take(ctx, p, &place)) != 0)
         return r;
     r = make_fit(ctx, p, place, &opened);
-    sn_mutex_lock(&p->lock);
+    sni_lock_briefly(&p->lock);
     if (r < 0) {
         p->stats.failures++;
         give(p, place);
@@ -383,7 +384,8 @@ int sn_resource_pool_get(sn_ctx *ctx, sn_resource_pool *p, void **out)
         bool known = !opened || find(p, opened);
         if (known)
             sn_mutex_unlock(&p->lock);
-        sni_check(!known, "sn_resource_pool_get: open gave %p, which is %s", opened, opened ? "in the pool already" : "no resource");
+        sni_check(!known, "sn_resource_pool_get: open gave %p, which is %s", opened,
+                  opened ? "in the pool already" : "no resource");
         enter_in_registry(p, place, opened);
         place->dies = death_of(p, sn_now());
     }
@@ -400,7 +402,7 @@ int sn_resource_pool_get(sn_ctx *ctx, sn_resource_pool *p, void **out)
 /* The place of a resource that is in use, with the lock held; panics if it is not. */
 static struct place *lock_and_find(sn_resource_pool *p, void *res, const char *what)
 {
-    sn_mutex_lock(&p->lock);
+    sni_lock_briefly(&p->lock);
     struct place *place = res ? find(p, res) : NULL;
     bool used = place && place->state == USED;
     if (!used)
@@ -454,7 +456,7 @@ int sn_resource_pool_reap(sn_resource_pool *p)
     struct place *place;
 
     for (int n = 0;; n++) {
-        sn_mutex_lock(&p->lock);
+        sni_lock_briefly(&p->lock);
         void *res = (place = find_old(p, now)) != NULL ? take_out(p, place) : NULL;
         sn_mutex_unlock(&p->lock);
         if (!res)
@@ -465,7 +467,7 @@ int sn_resource_pool_reap(sn_resource_pool *p)
 
 void sn_resource_pool_close(sn_resource_pool *p)
 {
-    sn_mutex_lock(&p->lock);
+    sni_lock_briefly(&p->lock);
     p->closed = true;
     while (!sni_list_empty(&p->queue)) {
         struct waiter *first = sni_container(p->queue.next, struct waiter, link);
@@ -495,18 +497,18 @@ void sn_resource_pool_free(sn_resource_pool *p)
     if (!p)
         return;
     sn_resource_pool_close(p);
-    sn_mutex_lock(&p->lock);
+    sni_lock_briefly(&p->lock);
     int used = p->places[USED], busy = p->places[BUSY], inside = p->inside;
     sn_mutex_unlock(&p->lock);
-    sni_check(used + busy + inside == 0, "sn_resource_pool_free: %d resources in use, %d being opened or closed, %d calls waiting",
-              used, busy, inside);
+    sni_check(used + busy + inside == 0,
+              "sn_resource_pool_free: %d resources in use, %d being opened or closed, %d calls waiting", used, busy, inside);
     sn_lockorder_forget(p, p->size);
     sni_free(p, p->size);
 }
 
 void sn_resource_pool_get_stats(sn_resource_pool *p, sn_resource_pool_stats *stats)
 {
-    sn_mutex_lock(&p->lock);
+    sni_lock_briefly(&p->lock);
     *stats = p->stats;
     stats->open = (int)(p->stats.opened - p->stats.closed);
     stats->idle = p->places[IDLE];

@@ -1,11 +1,29 @@
 /* The control: this one must compile, or the others fail for the wrong reason. */
 #include <sennit.h>
 typedef sn_chan_of(int) int_chan;
+typedef sn_map_of(int64_t, int) int_map;
+typedef sn_map_of(char, int) char_map;
+typedef sn_map_of_strings(int) word_map;
 int f(sn_ctx *ctx, int_chan c, sn_chan_unit u, const int *in, int *out);
+int g(int_map m, const int64_t *key, const int *in, int *out);
+int h(char_map m, word_map words, const char *key, const int *in, int *out);
 int f(sn_ctx *ctx, int_chan c, sn_chan_unit u, const int *in, int *out)
 {
     sn_case cases[] = { sn_on_send(c, in), sn_on_send(c, out), sn_on_recv(c, out), sn_on_unit_send(u) };
     int r = sn_chan_make(&c, 1);
     return r + sn_chan_send(ctx, c, in) + sn_chan_send(ctx, c, out) + sn_chan_recv(ctx, c, out) + sn_chan_unit_recv(ctx, u) +
            sn_signal_notify(c, 2) + sn_select(ctx, cases, 4);
+}
+int g(int_map m, const int64_t *key, const int *in, int *out)
+{
+    int64_t other = 1;
+    int r = sn_map_make(&m, NULL);
+    return r + sn_map_put(m, key, in) + sn_map_put(m, &other, out) + sn_map_put_ttl(m, key, SN_SEC(1), in) + sn_map_get(m, key, out) +
+           sn_map_put_if_absent(m, key, in) + sn_map_remove(m, key) + sn_map_take(m, &other, out);
+}
+int h(char_map m, word_map words, const char *key, const int *in, int *out)
+{
+    char text[] = "text";
+    int r = sn_map_make(&m, NULL) + sn_map_make(&words, NULL);
+    return r + sn_map_put(m, key, in) + sn_map_put(words, "word", in) + sn_map_put(words, text, out) + sn_map_get(words, key, out);
 }
