@@ -28,9 +28,11 @@
 #include <sennit/group.h>
 #include <sennit/latch.h>
 #include <sennit/lockorder.h>
+#include <sennit/map.h>
 #include <sennit/mutex.h>
 #include <sennit/once.h>
 #include <sennit/process.h>
+#include <sennit/resource_pool.h>
 #include <sennit/ring.h>
 #include <sennit/run.h>
 #include <sennit/rwmutex.h>

@@ -74,7 +74,7 @@ struct job {
 
 struct sn_flight {
     sn_flight_opts opts;   /* (c) */
-    uint64_t hash_key[2];  /* (c) */
+    struct sni_hash_key hash_key; /* (c) */
     sn_mutex mutex;
     uint32_t refs;         /* (a) the owner's, and one of each job */
     uint32_t calls;        /* (a) under way */
@@ -623,7 +623,7 @@ static void end_call(sn_flight *f)
 
 static uint64_t hash_of(const sn_flight *f, const void *key, size_t size)
 {
-    return sni_hash(f->hash_key, key, size);
+    return sni_hash(&f->hash_key, key, size);
 }
 
 int sn_flight_do_at(sn_ctx *ctx, sn_flight *f, const void *key, size_t key_size, sn_flight_fn *fn, const void *arg,
@@ -722,8 +722,7 @@ int sn_flight_new(sn_flight **out, const sn_flight_opts *opts)
     if (f->opts.max == 0)
         f->opts.max = MAX_KEPT;
     f->refs = 1;
-    f->hash_key[0] = sn_random();
-    f->hash_key[1] = sn_random();
+    sni_hash_key_fill(&f->hash_key, sn_random);
     f->last_id = sn_random() | 1; /* odd: never 0, whatever it grows to */
     sni_list_init(&f->kept);
     *out = f;
