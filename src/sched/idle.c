@@ -237,7 +237,7 @@ struct sni_task *sni_take_lifo(struct sni_worker *w)
             unmark(rt, w, &wake); /* it was not stuck, but interrupted in the middle */
         } else {
             t = w->own.lifo;
-            w->own.lifo = NULL;
+            sni_store_rlx(&w->own.lifo, (struct sni_task *)NULL); /* see sni_may_spin */
         }
     }
     sni_spin_unlock(&rt->idle.lock);

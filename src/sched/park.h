@@ -133,7 +133,8 @@ static inline bool sni_may_spin(void)
 {
     struct sni_worker *w = sni_self();
 
-    return sni_are_others(w) && (!w || (!w->own.lifo && sni_load_rlx(&w->run.head) == sni_load_rlx(&w->run.tail) &&
+    /* Looks, no more: the monitor may be taking what is in the LIFO slot, and thieves the rest. */
+    return sni_are_others(w) && (!w || (!sni_load_rlx(&w->own.lifo) && sni_load_rlx(&w->run.head) == sni_load_rlx(&w->run.tail) &&
                                         sni_deque_len(&w->fresh) == 0));
 }
 
