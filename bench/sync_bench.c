@@ -218,6 +218,86 @@ static double flight_shared(sn_ctx *ctx, long n)
     return ns;
 }
 
+typedef sn_future_of(long) long_future;
+
+static double future(sn_ctx *ctx, long n)
+{
+    int64_t begin = sn_now();
+    for (long i = 0; i < n; i++) {
+        long_future f = { { { 0 } }, 0 };
+        long value;
+        must(sn_future_set(&f, &i));
+        must(sn_future_get(ctx, &f, &value));
+    }
+    return since(begin);
+}
+
+static double latch(sn_ctx *ctx, long n)
+{
+    int64_t begin = sn_now();
+    for (long i = 0; i < n; i++) {
+        sn_latch l = SN_LATCH_INIT(1);
+        sn_latch_count_down(&l, 1);
+        must(sn_latch_wait(ctx, &l));
+    }
+    return since(begin);
+}
+
+struct meeting {
+    sn_barrier barrier;
+    long rounds;
+};
+
+static int meets(sn_ctx *ctx, void *arg)
+{
+    struct meeting *m = arg;
+    for (long i = 0; i < m->rounds; i++) {
+        int r = sn_barrier_wait(ctx, &m->barrier);
+        must(r < 0 ? r : 0);
+    }
+    return 0;
+}
+
+/* A round of eight. */
+static double barrier_8(sn_ctx *ctx, long n)
+{
+    struct meeting m = { SN_BARRIER_INIT(8), n };
+    int64_t begin = sn_now();
+    sn_group g;
+    (void)sn_group_init(&g, ctx);
+    for (int i = 0; i < 8; i++)
+        must(sn_group_go(&g, meets, &m));
+    must(sn_group_wait(&g));
+    return since(begin);
+}
+
+/* A select that finds the second of two semaphores free. */
+static double select_sem(sn_ctx *ctx, long n)
+{
+    sn_sem none = SN_SEM_INIT(1), one = SN_SEM_INIT(1);
+    must(sn_sem_try_acquire(&none, 1));
+    int64_t begin = sn_now();
+    for (long i = 0; i < n; i++) {
+        sn_case cases[] = { sn_on_sem(&none, 1), sn_on_sem(&one, 1) };
+        must(sn_select(ctx, cases, 2) == 1 ? 0 : SN_EINVAL);
+        sn_sem_release(&one, 1);
+    }
+    return since(begin);
+}
+
+static double waitgroup_go(sn_ctx *ctx, long n)
+{
+    sn_waitgroup wg = { { 0 } };
+    int64_t begin = sn_now();
+    for (long i = 0; i < n; i++) {
+        must(sn_waitgroup_go(&wg, returns_zero, NULL));
+        if (i % 1000 == 999)
+            must(sn_waitgroup_wait_ctx(ctx, &wg));
+    }
+    must(sn_waitgroup_wait_ctx(ctx, &wg));
+    return since(begin);
+}
+
 int main(void)
 {
     bench_run("locked_pair", locked_pair, 4000000);
@@ -227,6 +307,11 @@ int main(void)
     bench_run("once", once, 20000000);
     bench_run("waitgroup", waitgroup, 4000000);
     bench_run("sem", sem, 4000000);
+    bench_run("future", future, 2000000);
+    bench_run("latch", latch, 2000000);
+    bench_run("barrier_8", barrier_8, 100000);
+    bench_run("select_sem", select_sem, 1000000);
+    bench_run("waitgroup_go", waitgroup_go, 500000);
     bench_run("ctx_create_cancel", ctx_create_cancel, 2000000);
     bench_run("receive_plain", receive_plain, 4000000);
     bench_run("receive_cancellable", receive_cancellable, 4000000);
