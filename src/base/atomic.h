@@ -21,6 +21,8 @@
 #define sni_store_rel(p, v) (SNI_STEP(), __atomic_store_n((p), (v), __ATOMIC_RELEASE))
 #define sni_store_seq(p, v) (SNI_STEP(), __atomic_store_n((p), (v), __ATOMIC_SEQ_CST))
 #define sni_xchg_acq(p, v)  (SNI_STEP(), __atomic_exchange_n((p), (v), __ATOMIC_ACQUIRE))
+#define sni_xchg_rlx(p, v)   (SNI_STEP(), __atomic_exchange_n((p), (v), __ATOMIC_RELAXED))
+#define sni_xchg_acqrel(p, v) (SNI_STEP(), __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL))
 #define sni_xchg_seq(p, v)  (SNI_STEP(), __atomic_exchange_n((p), (v), __ATOMIC_SEQ_CST))
 #define sni_add_rlx(p, v)   (SNI_STEP(), __atomic_fetch_add((p), (v), __ATOMIC_RELAXED))
 #define sni_add_seq(p, v)   (SNI_STEP(), __atomic_fetch_add((p), (v), __ATOMIC_SEQ_CST))

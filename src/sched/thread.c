@@ -8,6 +8,7 @@
 struct thread {
     struct sni_wait wait;
     uint32_t awake; /* (a) futex */
+    uint32_t number; /* (c) */
     struct thread *next;
 };
 
@@ -16,6 +17,7 @@ struct thread {
 static struct {
     struct sni_spin lock;
     struct thread *free;
+    uint32_t made;
 } pool;
 
 void sni_thread_exit(void *p)
@@ -44,6 +46,7 @@ struct sni_wait *sni_thread_wait(void)
         if (!(t = sni_alloc(sizeof *t)))
             return NULL;
         sni_forever(t);
+        t->number = sni_add_rlx(&pool.made, 1u); /* a name, and no more */
     }
     t->wait.kind = SNI_WAIT_THREAD;
     t->wait.ctx = sn_background();
@@ -54,6 +57,11 @@ struct sni_wait *sni_thread_wait(void)
         return NULL;
     }
     return &t->wait;
+}
+
+uint32_t sni_thread_number(struct sni_wait *wait)
+{
+    return sni_container(wait, struct thread, wait)->number;
 }
 
 void sni_threads_forked(void)

@@ -1,0 +1,7 @@
+#include <sennit.h>
+typedef sn_ring_of(int) int_ring;
+int f(int_ring r, const long *v);
+int f(int_ring r, const long *v)
+{
+    return sn_ring_try_push(r, v);
+}
