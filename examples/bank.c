@@ -29,14 +29,15 @@ static bool transfer(int from, int to, long amount)
 
     sn_mutex_lock(first);
     sn_mutex_lock(second);
-    bool enough = accounts[from].balance >= amount;
-    if (enough) {
-        accounts[from].balance -= amount;
-        accounts[to].balance += amount;
+    long less = accounts[from].balance - amount, more = accounts[to].balance + amount;
+    if (less >= 0) {
+        sn_yield(); /* others run now, and cannot come between */
+        accounts[from].balance = less;
+        accounts[to].balance = more;
     }
     sn_mutex_unlock(second);
     sn_mutex_unlock(first);
-    return enough;
+    return less >= 0;
 }
 
 static int teller(sn_ctx *ctx, void *arg)

@@ -76,7 +76,7 @@ static int download(sn_ctx *ctx, void *arg)
 
 static int all_files(sn_ctx *ctx, struct manager *m)
 {
-    static const int sizes[] = { 10, 3, 64, 7, 21, 100, 1, 40, 30, 2, 65, 12 };
+    static const int sizes[] = { 10, 3, 7, 21, 1, 2, 12, 64, 100, 40, 30, 65 };
     sn_group g;
     int r = 0;
 

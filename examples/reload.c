@@ -1,6 +1,6 @@
 /* A server reloads its configuration while it works: each request sees one configuration from beginning to end, old or new
- * and never a mix, and an old one is freed when the last request that uses it has ended. That is a swap: nobody
- * waits, where with a readers-writer mutex a reload would wait for the slowest request, and the next requests for it. */
+ * and never a mix, and an old one is freed when the last request that uses it has ended. That is a swap: nobody waits, where
+ * with a readers-writer mutex a reload would wait for the slowest request, and the next requests for the reload. */
 #include <sennit.h>
 #include <stdio.h>
 #include <stdlib.h>
