@@ -178,6 +178,35 @@ static int is_broken_and_reset(sn_ctx *ctx, void *arg)
     return 0;
 }
 
+static int remembers(sn_ctx *ctx, void *arg)
+{
+    sn_barrier b = SN_BARRIER_INIT(2);
+    uint64_t rounds[140], other;
+    (void)arg;
+    for (int i = 0; i < 140; i++) { /* every third is broken */
+        CHECK_EQ(sn_barrier_arrive(&b, &rounds[i]), 0);
+        if (i % 3 == 0)
+            sn_barrier_reset(&b);
+        else
+            CHECK_EQ(sn_barrier_arrive(&b, &other), 1);
+        for (int k = 0; k <= i; k++) {
+            sn_case c = sn_on_barrier(&b, rounds[k]);
+            CHECK_EQ(sn_select_try(&c, 1), 0);
+            CHECK_EQ(c.err, k % 3 == 0 || k + 64 <= i ? SN_EBROKEN : 0); /* what is further back counts as broken */
+        }
+    }
+    sn_barrier_reset(&b); /* nobody is there: nothing to break */
+    sn_case c = sn_on_barrier(&b, rounds[139]);
+    CHECK_EQ(sn_select(ctx, &c, 1), 0);
+    CHECK_EQ(c.err, 0);
+    return 0;
+}
+
+TEST(how_earlier_rounds_have_ended)
+{
+    run_each(remembers, NULL);
+}
+
 TEST(break_and_reset)
 {
     run_everywhere(is_broken_and_reset, NULL);

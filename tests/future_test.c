@@ -44,6 +44,22 @@ TEST(set_once)
     run_everywhere(sets, NULL);
 }
 
+/* A macro's argument is evaluated once. */
+TEST(each_macro_is_one_call)
+{
+    int_future f[4], *next = f;
+    int value = 0;
+    memset(f, 0, sizeof f);
+    CHECK_EQ(sn_future_set(next++, &(int){ 1 }), 0);
+    CHECK_EQ(sn_future_fail(next++, SN_EIO), 0);
+    CHECK(next == f + 2 && sn_future_is_set(&f[0]) && sn_future_is_set(&f[1]));
+    next = f;
+    CHECK_EQ(sn_future_get(NULL, next++, &value), 0);
+    CHECK_EQ(value, 1);
+    CHECK_EQ(sn_future_try_get(next++, &value), SN_EIO);
+    CHECK(next == f + 2);
+}
+
 /* --- several set it, several wait: all see what the first has set, and everything before it --- */
 
 struct race {

@@ -393,8 +393,13 @@ static int resizes(sn_ctx *ctx, void *arg)
     CHECK_EQ(sn_group_go_copy(&g, takes_its_turn, &big), 0);
     test_let_others_go();
     wait_in_line(&g, &line, 3, 1, NULL);
-    CHECK_EQ(sn_sem_waiting(&line.sem), 2);
-    sn_sem_resize(&line.sem, 3); /* the one who waits for four is told, and holds nobody up any more */
+    CHECK_EQ(sn_group_go_copy(&g, takes_its_turn, &big), 0); /* behind another: told as well */
+    test_let_others_go();
+    CHECK_EQ(sn_sem_waiting(&line.sem), 3);
+    sn_case never = sn_on_sem(&line.sem, 7);
+    CHECK_EQ(sn_select(ctx, &never, 1), 0); /* at once, though others wait */
+    CHECK_EQ(never.err, SN_EINVAL);
+    sn_sem_resize(&line.sem, 3); /* those who wait for four are told, and hold nobody up any more */
     check_got(&line, "");
     CHECK_EQ(sn_sem_waiting(&line.sem), 1);
     sn_sem_release(&line.sem, 5);

@@ -426,6 +426,19 @@ TEST(priority_sees_what_came_before)
     run_everywhere(prefers_the_first, NULL);
 }
 
+TEST(a_ready_case_needs_no_runtime)
+{
+    sn_sem none = SN_SEM_INIT(1), one = SN_SEM_INIT(1);
+    CHECK_EQ(sn_sem_try_acquire(&none, 1), 0);
+    for (int priority = 0; priority < 2; priority++) {
+        sn_case cases[] = { sn_on_sem(&none, 1), sn_on_sem(&one, 1), sn_on_after(SN_MS(1)) };
+        CHECK_EQ(priority ? sn_select_priority(NULL, cases, 3) : sn_select(NULL, cases, 3), 1);
+        CHECK_EQ(sn_select(NULL, cases, 3), SN_ENOTRUNNING); /* but waiting for a time does */
+        CHECK_EQ(none.sni_[0] & 3, 0);
+        sn_sem_release(&one, 1);
+    }
+}
+
 /* --- plain threads, without a runtime --- */
 
 static void *opens_in_a_thread(void *arg)

@@ -285,6 +285,7 @@ static int goes(sn_ctx *ctx, void *arg)
     CHECK_EQ(sn_waitgroup_who(&j.wg, who, 2), 3); /* in the order of their starts; no more than fit */
     CHECK(strstr(who[0].site, "waitgroup_test.c:") && strstr(who[0].site, " job"));
     CHECK(strstr(who[1].site, " fails"));
+    CHECK(who[0].name == NULL && strcmp(who[1].name, "failing") == 0);
     CHECK(who[2].site == NULL);
     CHECK_EQ(sn_waitgroup_who(&j.wg, NULL, 0), 3);
     sn_latch_count_down(&j.go, 1);
@@ -357,6 +358,24 @@ static void die_adding_below_zero(void)
     sn_waitgroup_add(&wrong, -3);
 }
 
+static int done_by_itself(sn_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    sn_waitgroup_done(arg);
+    return 0;
+}
+
+static int counts_twice(sn_ctx *ctx, void *arg)
+{
+    CHECK_EQ(sn_waitgroup_go((sn_waitgroup *)arg, done_by_itself, arg), 0);
+    return sn_sleep(ctx, SN_SEC(1));
+}
+
+static void die_counting_twice(void)
+{
+    (void)sn_run(counts_twice, &wrong, NULL);
+}
+
 static void die_far_below_zero(void)
 {
     sn_waitgroup_add(&wrong, INT32_MIN);
@@ -384,6 +403,7 @@ TEST(misuse_panics)
     check_dies(die_below_zero, "sn_waitgroup_done: 1 done, but only 0 are left; it was last brought to zero by die_below_zero");
     check_dies(die_adding_below_zero, "sn_waitgroup_done: 3 done, but only 2 are left");
     check_dies(die_far_below_zero, "sn_waitgroup_done: 2147483648 done, but only 0 are left; it was last brought to zero by nobody");
+    check_dies(die_counting_twice, "sn_waitgroup_done: 1 done, but only 0 are left; it was last brought to zero by done_by_itself");
     check_dies(die_too_high, "sn_waitgroup_add: the counter would be 2147483648");
     check_dies(die_waiting, "waiting for a wait group (2 not done)");
 }

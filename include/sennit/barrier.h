@@ -33,7 +33,8 @@ typedef struct sn_barrier {
 #define SN_BARRIER_INIT(n) { { 0, 0, 0, (uint64_t)(n), 1, 0 } }
 SN_API void sn_barrier_init(sn_barrier *barrier, int n);
 
-/* Arrives, and blocks until the round is over. 1 for the last one to arrive, who has not waited; 0 for the others. ctx's error:
+/* Arrives, and blocks until the round is over. 1 for the last one to arrive, who has not waited; 0 for the others, who go on at
+ * the same time: what the last one does then is not before their next round. ctx's error:
  * then the barrier is broken, also if ctx had ended before. SN_EBROKEN. SN_ENOMEM only in a plain thread's first blocking
  * call; it has not arrived then. */
 SN_MUST SN_API int sn_barrier_wait(sn_ctx *ctx, sn_barrier *barrier);
@@ -42,7 +43,8 @@ SN_MUST SN_API int sn_barrier_wait(sn_ctx *ctx, sn_barrier *barrier);
  * the others, SN_EBROKEN. */
 SN_MUST SN_API int sn_barrier_arrive(sn_barrier *barrier, uint64_t *round);
 
-/* As a case of a select: chosen when that round is over; err is 0 or SN_EBROKEN. A select that is stopped by its context, or
+/* As a case of a select: chosen when that round is over; err is 0 or SN_EBROKEN, which is also the answer for rounds that are more
+ * than 64 back. A select that is stopped by its context, or
  * takes another case, does not break the barrier. */
 SN_API sn_case sn_on_barrier(sn_barrier *barrier, uint64_t round);
 

@@ -20,7 +20,8 @@
  * and change things again: so look at the condition in a loop.
  *
  * Works from tasks and plain threads, with or without a runtime; zero is ready, and there is nothing to destroy. It may be
- * freed as soon as nobody waits.
+ * freed as soon as all waits on it have returned, though the last signal may not have yet. Each waiter may come with a mutex
+ * of its own.
  *
  * When not to use this: to pass values or the end of something on; a channel or a context says more, and goes into select.
  */

@@ -10,9 +10,9 @@
  * unlocking it without holding it, panic with the name of the task. What the holder did before unlocking is visible to the
  * next one.
  *
- * Locking a free one is a single atomic operation. Who finds it held looks again for a microsecond or two, less if there is
- * something else to run, and then waits in line, which holds up no worker. Nobody starves: others may overtake the first in line for 50
- * microseconds from the moment at which it could have had it, or for 16 critical sections if those take longer; then it is
+ * Locking a free one is a single atomic operation. Who finds it held looks again for some microseconds, for less than one if
+ * there is something else to run, and then waits in line, which holds up no worker. Nobody starves: others may overtake the first in line for 50
+ * microseconds from the moment at which it could have had it, and for 16 critical sections more at the most; then it is
  * handed over to it. So the k-th in line waits for k such turns at the most, and for those who hold it in them.
  *
  * Works from tasks and plain threads, with or without a runtime. A mutex may be freed as soon as nobody holds or wants it:

@@ -11,7 +11,7 @@
  *         return ((const struct gate *)waitable)->open;
  *     }
  *
- *     static const sn_waitable_ops passing = { "a gate", is_open, NULL, false };
+ *     static const sn_waitable_ops passing = { .name = "a gate", .ready = is_open };
  *
  *     int pass(sn_ctx *ctx, struct gate *gate)
  *     {
@@ -62,6 +62,10 @@ struct sn_waitable_ops {
     /* First come, first served: who is not ready holds up all who came later, and nobody overtakes.
      * false: default each is asked, in the order in which they came */
     bool in_order;
+
+    /* Whether a waiter can never go on, as the object is now: `take` is asked for its result although it is not ready, and although
+     * it is not its turn. Looked at when it comes. Changes nothing. NULL: default none is */
+    bool (*hopeless)(const sn_waitable *waitable, void *arg);
 };
 
 /* Exclude all others from the object, for a moment. Unlocking lets those go on who wait and are ready now. */

@@ -35,8 +35,8 @@ SN_API void sn_waitgroup_add(sn_waitgroup *wg, int n);
 /* One is done. Panics if none was left. Never blocks. */
 SN_API void sn_waitgroup_done(sn_waitgroup *wg);
 
-/* Starts fn(ctx, arg) as a task of the runtime, as sn_task_go does, and counts it until it has ended, however it ends. What
- * fn returns is dropped. SN_ENOMEM; SN_ENOTRUNNING without a runtime; then nothing was counted. */
+/* Starts fn(ctx, arg) as a task of the runtime, as sn_task_go does, under the runtime's root context, and counts it until it has
+ * ended, however it ends: so it does not call sn_waitgroup_done itself. What fn returns is dropped. SN_ENOMEM; SN_ENOTRUNNING without a runtime; then nothing was counted. */
 #define sn_waitgroup_go(wg, fn, arg) sn_waitgroup_go_at((wg), (fn), (arg), SN_SITE(#fn), NULL)
 #define sn_waitgroup_go_opts(wg, fn, arg, opts) sn_waitgroup_go_at((wg), (fn), (arg), SN_SITE(#fn), (opts))
 SN_MUST SN_API int sn_waitgroup_go_at(sn_waitgroup *wg, sn_fn *fn, void *arg, const char *site, const sn_task_opts *opts);
@@ -57,6 +57,7 @@ SN_API int sn_waitgroup_count(const sn_waitgroup *wg);
 typedef struct sn_waitgroup_entry {
     sn_task task;     /* zero until it runs */
     const char *site; /* "file.c:12 fn" */
+    const char *name; /* of its options, or NULL */
 } sn_waitgroup_entry;
 
 /* Writes the first n of them to `out`, in the order in which they were started, and returns how many there are. What

@@ -51,6 +51,7 @@ struct sni_worker {
         uint64_t spawned, ended;  /* (a) written here, summed by others */
         sn_ctx *free_ctx;         /* context records at hand */
         uint32_t nfree_ctx;
+        struct sni_wait *refused; /* tasks that get no stack: the idle loop ends them */
         uint32_t npinned;         /* living tasks that can run only here */
         int64_t about;            /* (a) the time to some 10 ms; the monitor's, and ours after a sleep */
         int64_t hog_since;        /* when the hog that runs was taken; 0: it was not known to be one */

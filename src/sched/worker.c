@@ -289,6 +289,11 @@ void sni_worker_run(struct sni_worker *w)
             break;
         sni_store_rlx(&w->run.tick, sni_load_rlx(&w->run.tick) + 1); /* the task's time begins: see look_at_all */
         sni_switch(w, &w->own.idle, t, sni_no_commit, NULL);
+        while (sni_unlikely(w->own.refused != NULL)) {
+            t = sni_task_of(w->own.refused);
+            w->own.refused = t->wait.next;
+            sni_task_drop(t, SN_ENOMEM);
+        }
     }
     sni_os_altstack_drop(w->altstack);
     sni_self_store(NULL);

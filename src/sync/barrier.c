@@ -1,7 +1,8 @@
-/* Barrier: a waitable with the number of the round that is under way.
+/* Barrier: a waitable with the number of the round that is under way, and how those before it have ended.
  *
- * Invariants, under BUSY: (1) arrived < parties. (2) Who waits for a round other than `round` is ready: it is over. It was broken
- * if it is `broken`, the last one that was. (3) is_broken: `broken` is the round that is under way, and nobody can arrive. */
+ * Invariants, under BUSY: (1) arrived < parties, or BROKEN: then nobody can arrive in this round. (2) Who waits for a round other
+ * than `round` is ready: it is over. Bit k of `history` says that the k-th before this one was broken; of what lies further
+ * back nothing is known, and the answer is that it was: never is anybody told that all were there who were not. */
 #include "sennit/barrier.h"
 
 #include "sennit/error.h"
@@ -12,8 +13,11 @@
 struct barrier {
     struct sni_waitable waitable;
     uint32_t parties, arrived; /* (c); (BUSY) */
-    uint64_t round, broken;    /* (BUSY) from 1; 0: none was */
+    uint64_t round, history;   /* (BUSY) */
 } __attribute__((may_alias));
+
+enum { HISTORY = 64 };
+static const uint32_t BROKEN = UINT32_MAX;
 
 _Static_assert(sizeof(struct barrier) == sizeof(sn_barrier), "sn_barrier has the wrong size");
 
@@ -26,26 +30,35 @@ static void describe(const void *object, char *buf, size_t size)
 {
     struct barrier b;
 
-    if (sni_peek(&b, object, sizeof b))
+    if (sni_peek(&b, object, sizeof b) && b.arrived != BROKEN)
         (void)snprintf(buf, size, "(%u of %u have arrived)", b.arrived, b.parties);
 }
 
 static const struct sni_reason waiting = { "waiting at a barrier", describe, NULL, NULL };
 
+/* (BUSY) */
+static bool was_broken(const struct barrier *b, uint64_t round)
+{
+    uint64_t ago = b->round - round;
+
+    if (ago == 0)
+        return b->arrived == BROKEN;
+    return ago > HISTORY || (b->history >> (ago - 1) & 1);
+}
+
 static bool is_over(const sn_waitable *w, void *arg)
 {
     const struct barrier *b = (const struct barrier *)(const void *)w;
-    uint64_t round = (uintptr_t)arg;
 
-    return b->round != round || b->broken == round;
+    return b->round != (uintptr_t)arg || b->arrived == BROKEN;
 }
 
 static int how_it_ended(sn_waitable *w, void *arg)
 {
-    return ((const struct barrier *)(const void *)w)->broken == (uintptr_t)arg ? SN_EBROKEN : 0;
+    return was_broken((const struct barrier *)(const void *)w, (uintptr_t)arg) ? SN_EBROKEN : 0;
 }
 
-static const sn_waitable_ops ending = { "a barrier", is_over, how_it_ended, false };
+static const sn_waitable_ops ending = { .name = "a barrier", .ready = is_over, .take = how_it_ended };
 
 static void *number(uint64_t round)
 {
@@ -65,24 +78,29 @@ static void change(struct barrier *b)
 
 static void break_round(struct barrier *b)
 {
-    b->broken = b->round;
+    b->arrived = BROKEN;
     change(b);
+}
+
+static void next_round(struct barrier *b, uint64_t broken)
+{
+    b->history = b->history << 1 | broken;
+    b->round++;
+    b->arrived = 0;
 }
 
 /* 1: the round is over; 0: others are awaited. */
 static int arrive(struct barrier *b, uint64_t *round)
 {
     (void)sni_waitable_lock(b);
-    if (b->broken == b->round) {
+    if (b->arrived == BROKEN) {
         sni_waitable_give(b);
         return SN_EBROKEN;
     }
     *round = b->round;
     bool last = ++b->arrived == b->parties;
-    if (last) {
-        b->arrived = 0;
-        b->round++;
-    }
+    if (last)
+        next_round(b, 0);
     change(b);
     return last;
 }
@@ -147,9 +165,8 @@ void sn_barrier_reset(sn_barrier *barrier)
 
     sni_point("resets %barrier", barrier);
     (void)sni_waitable_lock(b);
-    if (b->arrived > 0 || b->broken == b->round)
-        b->broken = b->round++;
-    b->arrived = 0;
+    if (b->arrived > 0)
+        next_round(b, 1);
     change(b);
     sni_point(NULL, NULL);
 }
@@ -159,7 +176,7 @@ int sn_barrier_arrived(const sn_barrier *barrier)
     struct barrier *b = inside(barrier);
 
     (void)sni_waitable_lock(b);
-    int n = (int)b->arrived;
+    int n = b->arrived == BROKEN ? 0 : (int)b->arrived;
     sni_waitable_give(b);
     return n;
 }
@@ -169,7 +186,7 @@ bool sn_barrier_is_broken(const sn_barrier *barrier)
     struct barrier *b = inside(barrier);
 
     (void)sni_waitable_lock(b);
-    bool broken = b->broken == b->round;
+    bool broken = b->arrived == BROKEN;
     sni_waitable_give(b);
     return broken;
 }

@@ -29,7 +29,7 @@ struct waiter {
     struct sni_mutex_node turn;
     struct cond *cond;
     sn_mutex *mutex;
-    bool moved; /* (BUSY, until it is set) */
+    bool moved; /* (BUSY) read by its owner once `queued` is 0, or under BUSY */
 };
 
 static struct cond *inside(sn_cond *c)
@@ -70,8 +70,8 @@ static void check_held(const sn_mutex *mutex)
 /* Woken by the context. True: it was moved before, so the wake-up is its. */
 static bool was_moved(struct cond *c, struct waiter *me)
 {
-    if (!sni_is_queued(&me->node)) /* a signal could not claim it: the condition may be gone */
-        return false;
+    if (!sni_is_queued(&me->node)) /* moved, or a signal could not claim it */
+        return me->moved;
     (void)sni_word_lock(&c->word);
     if (!me->moved && me->node.queued)
         sni_queue_remove(&c->queue, &me->node);
@@ -148,6 +148,13 @@ static void move(struct waiter *w)
         sni_store_rel(&w->turn.place, (uint32_t)SNI_OUT); /* our last touch: pairs with the acquire in sni_mutex_take_turn */
 }
 
+/* (BUSY) The condition knows no more of it, nor it of the condition. It stays until it is moved. */
+static void take_off(struct waiter *w)
+{
+    w->moved = true;
+    sni_store_rel(&w->node.queued, 0u); /* pairs with the acquire in sni_is_queued */
+}
+
 void sn_cond_signal(sn_cond *cond)
 {
     struct cond *c = inside(cond);
@@ -162,7 +169,7 @@ void sn_cond_signal(sn_cond *cond)
             first = sni_queue_claim(&c->queue);
         } else {
             sni_queue_remove(&c->queue, &w->node);
-            w->moved = true;
+            take_off(w);
             moved = w;
         }
     }
@@ -184,7 +191,7 @@ void sn_cond_broadcast(sn_cond *cond)
     (void)sni_word_lock(&c->word);
     struct sni_node *n = c->queue.head;
     for (struct sni_node *each = n; each; each = each->next)
-        waiter_of(each)->moved = true;
+        take_off(waiter_of(each));
     c->queue = (struct sni_queue){ NULL, NULL };
     sni_word_give(&c->word, 0);
     /* With the mutex free each would be woken, to wait for the first: so it is held meanwhile. */

@@ -41,7 +41,7 @@ static int outcome(sn_waitable *w, void *arg)
     return (int)((const struct future *)(const void *)w)->error;
 }
 
-static const sn_waitable_ops being_set = { "a future", is_set, outcome, false };
+static const sn_waitable_ops being_set = { .name = "a future", .ready = is_set, .take = outcome };
 
 /* False: another was first. */
 static bool claim(struct future *f)
@@ -68,14 +68,14 @@ static void settle(struct future *f, int error)
     sni_point(NULL, NULL);
 }
 
-int sn_rawfuture_set(sn_rawfuture *future, void *place, const void *value, size_t size)
+int sn_rawfuture_set(sn_rawfuture *future, size_t at, const void *value, size_t size)
 {
     struct future *f = inside(future);
 
     sni_point("sets %future", future);
     if (!claim(f))
         return SN_EEXIST;
-    memcpy(place, value, size);
+    memcpy((char *)f + at, value, size);
     settle(f, 0);
     return 0;
 }
@@ -98,7 +98,7 @@ static bool is_settled(struct future *f)
     return sni_load_acq(&f->waitable.word) == (CLAIMED | SET); /* pairs with the release in sni_waitable_give */
 }
 
-int sn_rawfuture_get(sn_ctx *ctx, sn_rawfuture *future, const void *place, void *value, size_t size)
+int sn_rawfuture_get(sn_ctx *ctx, sn_rawfuture *future, size_t at, void *value, size_t size)
 {
     struct future *f = inside(future);
     struct sni_wait *self;
@@ -108,11 +108,11 @@ int sn_rawfuture_get(sn_ctx *ctx, sn_rawfuture *future, const void *place, void 
         return r;
     r = is_settled(f) ? (int)f->error : sni_waitable_park(f, &being_set, NULL, ctx, self, &waiting);
     if (r == 0)
-        memcpy(value, place, size);
+        memcpy(value, (const char *)f + at, size);
     return r;
 }
 
-int sn_rawfuture_try_get(sn_rawfuture *future, const void *place, void *value, size_t size)
+int sn_rawfuture_try_get(sn_rawfuture *future, size_t at, void *value, size_t size)
 {
     struct future *f = inside(future);
 
@@ -120,7 +120,7 @@ int sn_rawfuture_try_get(sn_rawfuture *future, const void *place, void *value, s
     if (!sn_rawfuture_is_set(future))
         return SN_EAGAIN;
     if (f->error == 0)
-        memcpy(value, place, size);
+        memcpy(value, (const char *)f + at, size);
     return (int)f->error;
 }
 

@@ -35,7 +35,7 @@ static bool is_open(const sn_waitable *w, void *arg)
     return sni_load_rlx(&((const struct sni_waitable *)(const void *)w)->word) < ONE;
 }
 
-static const sn_waitable_ops opening = { "a latch", is_open, NULL, false };
+static const sn_waitable_ops opening = { .name = "a latch", .ready = is_open };
 
 void sn_latch_init(sn_latch *latch, int n)
 {

@@ -45,8 +45,8 @@ enum { LOCKED = 1, QUEUED = 2, BUSY = 4, FLAGS = 7 };
 /* A look at the clock costs more than the rest of an unlock: after the first LOOKS only every LOOKS-th looks. */
 enum { TURN_NS = SNI_TURN_NS, LOOKS = 16 };
 
-/* In pauses of some 10 ns, eighths of the time between the looks of who is overtaken: together about a turn. */
-enum { WATCH_FIRST = 8, WATCH_LAST = 256 };
+/* In pauses of some 25 ns, eighths of the time between the looks of who is overtaken: together about a turn. */
+enum { WATCH_FIRST = 8, WATCH_LAST = 128 };
 
 static uint64_t *word_of(const sn_mutex *m)
 {

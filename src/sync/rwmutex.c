@@ -376,9 +376,10 @@ static void runlock_slow(struct rwmutex *m)
 
 static __attribute__((noinline)) void runlock_otherwise(sn_rwmutex *mutex)
 {
-    sni_point("unlocks %rwmutex for reading", mutex);
-    if (sni_checks_on())
-        sni_lock_released(sni_wait_or_panic("sn_rwmutex_runlock"), mutex);
+    struct sni_wait *self = sni_enter_or_panic("sn_rwmutex_runlock", "unlocks %rwmutex for reading", mutex);
+
+    if (self->held) /* whether the checks are still on or not */
+        sni_lock_released(self, mutex);
     if (!runlock_fast(inside(mutex)))
         runlock_slow(inside(mutex));
     sni_point(NULL, NULL);
@@ -386,6 +387,8 @@ static __attribute__((noinline)) void runlock_otherwise(sn_rwmutex *mutex)
 
 void sn_rwmutex_runlock(sn_rwmutex *mutex)
 {
-    if (sni_unlikely(!sni_enter_fast() || !runlock_fast(inside(mutex))))
+    struct sni_wait *self = sni_enter_fast();
+
+    if (sni_unlikely(!self || self->held || !runlock_fast(inside(mutex))))
         runlock_otherwise(mutex);
 }

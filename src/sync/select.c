@@ -389,9 +389,12 @@ static int wait_for_case(sn_ctx *ctx, sn_case *cases, uint32_t n, struct sni_wai
     struct select s = { .cases = cases, .n = n, .wait = wait, .seq = sni_wait_seq(wait) };
     int r;
 
-    if ((r = prepare_timer(&s)) < 0)
-        return r;
-    if ((r = try_all(&s)) != SN_EAGAIN) {
+    int prepared = prepare_timer(&s);
+    if ((r = try_all(&s)) != SN_EAGAIN || prepared < 0) {
+        if (r == SN_EAGAIN) {
+            unlock_all(&s);
+            r = prepared;
+        }
         if (s.heap)
             sni_timer_unreserve(s.heap);
         return r;

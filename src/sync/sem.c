@@ -50,7 +50,7 @@ static bool is_ready(const sn_waitable *w, void *arg)
     int64_t n = (intptr_t)arg;
     uint64_t word = sni_load_rlx(&s->word);
 
-    return (word & CLOSED) || n < 0 || n > s->all || n <= free_in(word);
+    return (word & CLOSED) || n <= free_in(word);
 }
 
 /* (BUSY) So nobody else changes the word. */
@@ -68,7 +68,17 @@ static int take(sn_waitable *w, void *arg)
     return 0;
 }
 
-static const sn_waitable_ops taking = { "a semaphore", is_ready, take, true };
+/* (BUSY) */
+static bool is_hopeless(const sn_waitable *w, void *arg)
+{
+    int64_t n = (intptr_t)arg;
+
+    return n < 0 || n > ((const struct sem *)(const void *)w)->all;
+}
+
+static const sn_waitable_ops taking = {
+    .name = "a semaphore", .ready = is_ready, .take = take, .in_order = true, .hopeless = is_hopeless,
+};
 
 static void *number(int n)
 {
@@ -164,16 +174,21 @@ int sn_sem_try_acquire_all(sn_sem *sem)
     return r;
 }
 
-/* (BUSY) The word is `w` from now on. Serves the queue and gives the word. */
+/* (BUSY) The word is `w` from now on. Serves the queue and gives the word; `wakes` has who was woken before. */
+static void change_and_wake(struct sem *s, uint64_t w, struct sni_wakes *wakes)
+{
+    sni_store_rlx(&s->word, w | SNI_BUSY); /* published when it is given */
+    sni_waitable_serve((struct sni_waitable *)s, wakes);
+    sni_waitable_give(s);
+    sni_wakes_ready(wakes);
+}
+
 static void change(struct sem *s, uint64_t w)
 {
     struct sni_wakes wakes;
 
     sni_wakes_init(&wakes);
-    sni_store_rlx(&s->word, w | SNI_BUSY); /* published when it is given */
-    sni_waitable_serve((struct sni_waitable *)s, &wakes);
-    sni_waitable_give(s);
-    sni_wakes_ready(&wakes);
+    change_and_wake(s, w, &wakes);
 }
 
 static __attribute__((noinline)) void release_slow(struct sem *s, int n)
@@ -202,9 +217,11 @@ static sni_inline void release(struct sem *s, int n)
 
 void sn_sem_release(sn_sem *sem, int n)
 {
-    if (sni_checks_on())
+    struct sni_worker *w = sni_self();
+
+    if (sni_unlikely(w ? w->own.current->wait.held != NULL : sni_checks_on()))
         sni_lock_released(sni_wait_or_panic("sn_sem_release"), sem); /* if it was ours */
-    if (sni_unlikely(sni_is_watched(sni_self()))) {
+    if (sni_unlikely(sni_is_watched(w))) {
         sni_point("releases %semaphore", sem);
         release(inside(sem), n);
         sni_point(NULL, NULL);
@@ -216,13 +233,16 @@ void sn_sem_release(sn_sem *sem, int n)
 void sn_sem_resize(sn_sem *sem, int n)
 {
     struct sem *s = inside(sem);
+    struct sni_wakes wakes;
 
     sni_check(n >= 0, "sn_sem_resize: %d permits", n);
     sni_point("resizes %semaphore", sem);
+    sni_wakes_init(&wakes);
     uint64_t w = sni_word_lock(&s->word);
     int64_t more = n - s->all;
     sni_store_rlx(&s->all, (int64_t)n); /* read by who only wants to know at once what makes no sense */
-    change(s, w + (uint64_t)(more * ONE));
+    sni_waitable_refuse((struct sni_waitable *)s, &wakes);
+    change_and_wake(s, w + (uint64_t)(more * ONE), &wakes);
     sni_point(NULL, NULL);
 }
 

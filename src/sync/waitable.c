@@ -40,11 +40,27 @@ void sni_waitable_serve(struct sni_waitable *o, struct sni_wakes *wakes)
     } while (again);
 }
 
+void sni_waitable_refuse(struct sni_waitable *o, struct sni_wakes *wakes)
+{
+    struct sni_wait *wait;
+
+    for (struct sni_node *n = o->queue.head, *next; n; n = next) {
+        next = n->next;
+        if (n->ops->hopeless && n->ops->hopeless((const sn_waitable *)o, n->arg) &&
+            (wait = sni_queue_claim_node(&o->queue, n, n->index)) != NULL) {
+            n->err = n->ops->take((sn_waitable *)o, n->arg);
+            sni_wakes_add(wakes, wait);
+        }
+    }
+}
+
 bool sni_waitable_take_now(void *object, const sn_waitable_ops *ops, void *arg, int *err, struct sni_wakes *wakes)
 {
     struct sni_waitable *o = object;
 
-    if ((ops->in_order && o->queue.head) || !ops->ready((const sn_waitable *)o, arg))
+    bool lost = ops->hopeless && ops->hopeless((const sn_waitable *)o, arg);
+
+    if (!lost && ((ops->in_order && o->queue.head) || !ops->ready((const sn_waitable *)o, arg)))
         return false;
     *err = ops->take ? ops->take((sn_waitable *)o, arg) : 0;
     if (ops->take && o->queue.head)

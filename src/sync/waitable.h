@@ -28,6 +28,9 @@ static inline void *sni_waitable_lock(void *object)
 /* (BUSY) Lets those go on who are ready, in order. */
 void sni_waitable_serve(struct sni_waitable *o, struct sni_wakes *wakes);
 
+/* (BUSY) Lets those go who have become hopeless, wherever they are in line. Others may be ready then. */
+void sni_waitable_refuse(struct sni_waitable *o, struct sni_wakes *wakes);
+
 /* Ends BUSY: the last touch of the object. */
 void sni_waitable_give(void *object);
 

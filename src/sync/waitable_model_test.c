@@ -339,6 +339,31 @@ MODEL(barrier_freed_by_the_last_to_leave)
     model_join(a);
 }
 
+/* Three would have to meet, and never more than two do. */
+static void *meets_in_vain(void *arg)
+{
+    struct meeting *m = arg;
+    CHECK_EQ(sn_barrier_wait(sn_background(), &m->barrier), SN_EBROKEN);
+    return NULL;
+}
+
+MODEL(barrier_broken_twice)
+{
+    struct meeting m = { .barrier = SN_BARRIER_INIT(3) };
+    uint64_t round;
+    (void)arg;
+    struct sni_os_thread a = model_thread(meets_in_vain, &m);
+    while (sn_barrier_arrived(&m.barrier) == 0)
+        ;
+    for (int i = 0; i < 2; i++) {
+        sn_barrier_break(&m.barrier);
+        sn_barrier_reset(&m.barrier);
+        CHECK_EQ(sn_barrier_arrive(&m.barrier, &round), 0);
+    }
+    sn_barrier_break(&m.barrier);
+    model_join(a);
+}
+
 static void *meets_if_let(void *arg)
 {
     struct meeting *m = arg;

@@ -22,7 +22,7 @@ struct counted {
     struct waitgroup *wg;        /* (c) */
     sn_fn *fn;                   /* (c) */
     void *arg;                   /* (c) */
-    const char *site;            /* (c) */
+    const char *site, *name;     /* (c) */
     sn_task task;                /* (BUSY) zero until it runs */
 };
 
@@ -150,8 +150,11 @@ static void finish(void *arg)
     (void)sni_waitable_lock(wg);
     *(c->prev ? &c->prev->next : &wg->first) = c->next;
     *(c->next ? &c->next->prev : &wg->last) = c->prev;
-    sni_store_rlx(&wg->ended, (const void *)(uintptr_t)c->fn); /* as in count_down */
-    if (sni_sub_acqrel(&wg->word, (uint64_t)ONE) / ONE == 1)   /* as in count_down */
+    uint64_t left = sni_sub_acqrel(&wg->word, (uint64_t)ONE) / ONE; /* as in count_down */
+    if (sni_unlikely(left == 0))
+        too_many(wg, 1, 0); /* the task, or another, has called sn_waitgroup_done for it */
+    sni_store_rlx(&wg->ended, (const void *)(uintptr_t)c->fn); /* BUSY is ours */
+    if (left == 1)
         release_all(wg);
     else
         sni_waitable_give(wg);
@@ -182,7 +185,7 @@ int sn_waitgroup_go_at(sn_waitgroup *group, sn_fn *fn, void *arg, const char *si
 
     if (!c)
         return SN_ENOMEM;
-    *c = (struct counted){ .wg = wg, .fn = fn, .arg = arg, .site = site };
+    *c = (struct counted){ .wg = wg, .fn = fn, .arg = arg, .site = site, .name = with.name };
     with.sni_unrun = finish;
     sn_waitgroup_add(group, 1);
     enlist(wg, c);
@@ -200,7 +203,7 @@ int sn_waitgroup_who(sn_waitgroup *group, sn_waitgroup_entry *out, int n)
     (void)sni_waitable_lock(wg);
     for (const struct counted *c = wg->first; c; c = c->next, i++)
         if (i < n)
-            out[i] = (sn_waitgroup_entry){ c->task, c->site };
+            out[i] = (sn_waitgroup_entry){ c->task, c->site, c->name };
     sni_waitable_give(wg);
     return i;
 }
@@ -213,7 +216,7 @@ static bool is_zero(const sn_waitable *w, void *arg)
     return sni_load_rlx(&((const struct waitgroup *)(const void *)w)->word) < ONE;
 }
 
-static const sn_waitable_ops becoming_zero = { "a wait group", is_zero, NULL, false };
+static const sn_waitable_ops becoming_zero = { .name = "a wait group", .ready = is_zero };
 
 /* Zero, and nobody at work on it. */
 static bool is_done(struct waitgroup *wg)
