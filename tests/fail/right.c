@@ -9,3 +9,12 @@ int f(sn_ctx *ctx, int_chan c, sn_chan_unit u, const int *in, int *out)
     return r + sn_chan_send(ctx, c, in) + sn_chan_send(ctx, c, out) + sn_chan_recv(ctx, c, out) + sn_chan_unit_recv(ctx, u) +
            sn_signal_notify(c, 2) + sn_select(ctx, cases, 4);
 }
+
+typedef sn_once_of(int) int_once;
+int make(sn_ctx *ctx, void *arg, int *value);
+int g(sn_ctx *ctx, int_once *o, const int **constant, int **changed);
+int g(sn_ctx *ctx, int_once *o, const int **constant, int **changed)
+{
+    int r = sn_once_get(ctx, o, make, NULL, constant, NULL);
+    return r + sn_once_get(ctx, o, make, NULL, changed, NULL);
+}
