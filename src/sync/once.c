@@ -23,19 +23,17 @@
 #include "sennit/time.h"
 #include "sync/waitable.h"
 
-#include <stdio.h>
-
 enum { RUNNING = 4, DONE = SNI_ONCE_DONE, YOUR_TURN = 1 };
 
-/* `until` and the failures are there for the back-off, which outlasts the calls; no runner is needed meanwhile. */
+/* `until` and what follows are for the back-off, which outlasts the calls. */
 struct once {
     struct sni_waitable waitable;
     union {
         struct sni_wait *runner; /* (BUSY) while RUNNING: whose call runs fn */
         int64_t until;           /* (BUSY) else: callers get `error` until then; 0: nobody is put off */
     };
-    int32_t error;               /* (BUSY) the last failure's */
-    uint32_t failures;           /* (BUSY) in a row; stops at MANY */
+    int32_t error;               /* (BUSY, or the runner's) the last failure's */
+    uint32_t failures;           /* (likewise) in a row; stops at MANY */
 } __attribute__((may_alias));
 
 enum { MANY = 63 /* doublings of anything reach any limit */, MAX_TIMES = 64 /* backoff_max by default: six doublings */ };
