@@ -66,6 +66,81 @@ static double once(sn_ctx *ctx, long n)
     return since(begin);
 }
 
+static int makes_nothing(sn_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    (void)arg;
+    return 0;
+}
+
+static int fails(sn_ctx *ctx, void *arg)
+{
+    (void)ctx;
+    (void)arg;
+    return SN_EIO;
+}
+
+/* One that is done. */
+static double once_try(sn_ctx *ctx, long n)
+{
+    static sn_once o;
+    int64_t begin = sn_now();
+    for (long i = 0; i < n; i++)
+        must(sn_once_try(ctx, &o, makes_nothing, NULL, NULL));
+    return since(begin);
+}
+
+typedef sn_once_of(long) long_once;
+
+static int makes_long(sn_ctx *ctx, void *arg, long *value)
+{
+    (void)ctx;
+    (void)arg;
+    *value = 1;
+    return 0;
+}
+
+static double once_get(sn_ctx *ctx, long n)
+{
+    static long_once o;
+    const long *value;
+    long sum = 0;
+    int64_t begin = sn_now();
+    for (long i = 0; i < n; i++) {
+        must(sn_once_get(ctx, &o, makes_long, NULL, &value, NULL));
+        sum += *value;
+    }
+    double ns = since(begin);
+    must(sum == n ? 0 : SN_EIO);
+    return ns;
+}
+
+/* Done anew each time, with nobody else about. */
+static double once_reset_try(sn_ctx *ctx, long n)
+{
+    sn_once o = { { 0 } };
+    int64_t begin = sn_now();
+    for (long i = 0; i < n; i++) {
+        must(sn_once_try(ctx, &o, makes_nothing, NULL, NULL));
+        sn_once_reset(&o);
+    }
+    return since(begin);
+}
+
+/* A call that is put off. */
+static double once_backoff(sn_ctx *ctx, long n)
+{
+    static const sn_once_opts patient = { .backoff = SN_SEC(1000) };
+    sn_once o = { { 0 } };
+    int r = sn_once_try(ctx, &o, fails, NULL, &patient);
+    int64_t begin = sn_now();
+    for (long i = 0; i < n; i++)
+        r = sn_once_try(ctx, &o, fails, NULL, &patient);
+    double ns = since(begin);
+    must(r == SN_EIO ? 0 : SN_EINVAL);
+    return ns;
+}
+
 static double waitgroup(sn_ctx *ctx, long n)
 {
     sn_waitgroup wg = { { 0 } };
@@ -305,6 +380,10 @@ int main(void)
     bench_run("rwmutex_write", rwmutex_write, 4000000);
     bench_run("rwmutex_read", rwmutex_read, 4000000);
     bench_run("once", once, 20000000);
+    bench_run("once_try", once_try, 20000000);
+    bench_run("once_get", once_get, 20000000);
+    bench_run("once_reset_try", once_reset_try, 2000000);
+    bench_run("once_backoff", once_backoff, 2000000);
     bench_run("waitgroup", waitgroup, 4000000);
     bench_run("sem", sem, 4000000);
     bench_run("future", future, 2000000);

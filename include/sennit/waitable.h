@@ -28,8 +28,8 @@
  * As a case of a select it is sn_on_waitable(&gate->waitable, &passing, NULL).
  *
  * The lock protects whatever `ready` looks at. It is a spin lock: between lock and unlock there is time for some assignments,
- * not for a call that can block, nor for another waitable's lock. Semaphores, wait groups, latches, barriers and futures
- * join select by the same table.
+ * not for a call that can block, nor for another waitable's lock. Semaphores, wait groups, onces, latches, barriers and
+ * futures join select by the same table.
  *
  * Works from tasks and plain threads, with or without a runtime; nothing to destroy. The object may be freed as soon as
  * nobody waits, also by a waiter that has just been let go, before sn_waitable_unlock has returned.

@@ -1,5 +1,5 @@
 /* The inside of what can be a case of a select by a table of functions: a word and a queue, at the start of semaphores, wait
- * groups, latches, barriers, futures and users' objects.
+ * groups, onces, latches, barriers, futures and users' objects.
  *
  *     word = the object's own, from bit 2 up | WAITERS | BUSY
  *

@@ -45,3 +45,12 @@ int other_maps(char_map m, word_map words, const char *key, const int *in, int *
     int r = sn_map_make(&m, NULL) + sn_map_make(&words, NULL);
     return r + sn_map_put(m, key, in) + sn_map_put(words, "word", in) + sn_map_put(words, text, out) + sn_map_get(words, key, out);
 }
+
+typedef sn_once_of(int) int_once;
+int make(sn_ctx *ctx, void *arg, int *value);
+int gets_once(sn_ctx *ctx, int_once *o, const int **constant, int **changed);
+int gets_once(sn_ctx *ctx, int_once *o, const int **constant, int **changed)
+{
+    int r = sn_once_get(ctx, o, make, NULL, constant, NULL);
+    return r + sn_once_get(ctx, o, make, NULL, changed, NULL);
+}

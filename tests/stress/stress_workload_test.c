@@ -241,11 +241,29 @@ static void runs_once(void *arg)
     sn_yield();
 }
 
+static int may_run_once(sn_ctx *ctx, void *arg)
+{
+    int r;
+    sn_yield();
+    if ((r = sn_ctx_err(ctx)) == 0 && sn_random() % 2)
+        r = SN_EUSER;
+    if (r == 0)
+        runs_once(arg);
+    return r;
+}
+
 static void does_once(struct actor *a, sn_ctx *ctx)
 {
+    static const sn_once_opts patient = { .backoff = SN_US(1) };
     size_t k = pick(a, ONCES);
-    int r = sn_once_do_ctx(ctx, &a->w->once[k], runs_once, &a->w->ran[k]);
-    check_end(r);
+    sn_once *once = &a->w->once[k];
+    sn_case c = sn_on_once(once);
+    size_t how = pick(a, 4);
+    int r = how == 0   ? sn_once_do_ctx(ctx, once, runs_once, &a->w->ran[k])
+            : how == 1 ? sn_select(ctx, &c, 1)
+                       : sn_once_try(ctx, once, may_run_once, &a->w->ran[k], how == 2 ? &patient : NULL);
+    if (r != SN_EUSER)
+        check_end(r);
     if (r == 0)
         CHECK_EQ(__atomic_load_n(&a->w->ran[k], __ATOMIC_RELAXED), 1);
 }
