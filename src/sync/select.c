@@ -7,12 +7,20 @@
  * and the timer and unlocks the objects; the first waker claims the park with its case's index. Awake again, the task takes
  * its nodes out of the other queues.
  *
+ * The end of a task has no lock that could be taken with the others. Before they are taken, a watch is put into its list; it
+ * may be told at any time from then on, and commit arms it (wait.h). A group is armed by commit alone.
+ *
+ * What has no lock may happen between two looks. So that the first of those that are ready is taken, not the first that was seen to
+ * be, all that stand before it are looked at once more.
+ *
  * A waker may come while commit still unlocks, and the cases are in the frame of the task that it wakes: the task first
  * waits for `committed`, which is commit's last touch. */
 #include "sennit/select.h"
 
 #include "sched/choice.h"
+#include "sched/end.h"
 #include "sched/park.h"
+#include "sched/task.h"
 #include "sennit/error.h"
 #include "sennit/time.h"
 #include "sync/chan.h"
@@ -24,6 +32,8 @@ struct part {
         struct sni_chan_node chan;
         struct sni_ctx_node ctx;
         struct sni_node node; /* of a waitable */
+        struct sni_watch watch;  /* the first of those that follow */
+        struct sni_end_node end; /* of a task */
     };
     uint32_t lock_order; /* of the array of cases: the k-th entry is the index of the k-th to lock */
     uint32_t try_order;  /* likewise */
@@ -38,6 +48,7 @@ struct select {
     uint32_t n, nlocks;
     struct sni_wait *wait;
     uint64_t seq;
+    struct sni_rt *rt;       /* NULL: nothing is watched */
     struct sni_timers *heap; /* NULL: no case is a time */
     struct sni_timer timer;
     uint32_t committed;      /* (a) */
@@ -56,6 +67,16 @@ static bool is_chan(const sn_case *c)
 static bool is_waitable(const sn_case *c)
 {
     return c->sni_kind == SNI_CASE_WAITABLE;
+}
+
+static bool is_group(const sn_case *c)
+{
+    return c->sni_kind == SNI_CASE_GROUP;
+}
+
+static bool is_watched(const sn_case *c)
+{
+    return c->sni_kind >= SNI_CASE_TASK;
 }
 
 static bool before(const sn_case *a, const sn_case *b)
@@ -124,17 +145,41 @@ static bool is_ctx(const sn_case *c)
     return c->sni_kind == SNI_CASE_CTX && !sni_ctx_endless(c->sni_object);
 }
 
+/* What is to be watched is looked up once: from here on the select is about this one. */
+static void look_up(sn_case *c)
+{
+    struct sni_rt *rt = sni_rt_self();
+
+    part(c)->end = (struct sni_end_node){ .task = rt ? sni_task_find(rt, c->sni_id) : NULL, .id = c->sni_id };
+}
+
+static void look_up_from(sn_case *cases, uint32_t first, size_t n)
+{
+    for (uint32_t i = first; i < n; i++)
+        if (is_watched(&cases[i]))
+            look_up(&cases[i]);
+}
+
+static bool has_ended(const struct sni_end_node *n)
+{
+    return !n->task || !sni_task_is(n->task, n->id);
+}
+
+/* One that is watched has been looked up. */
 static bool try_other(sn_case *c)
 {
+    c->err = 0;
     switch (c->sni_kind) {
     case SNI_CASE_CTX:
         return (c->err = sni_ctx_check(c->sni_object)) != 0;
     case SNI_CASE_TIME:
-        c->err = 0;
         return c->sni_time <= sn_now();
     case SNI_CASE_AFTER:
-        c->err = 0;
         return c->sni_time <= 0;
+    case SNI_CASE_TASK:
+        return has_ended(&part(c)->end);
+    case SNI_CASE_GROUP:
+        return sni_group_is_done(c->sni_object);
     default:
         return false;
     }
@@ -169,6 +214,8 @@ static bool try_one(sn_case *c)
 {
     if (sni_likely(is_chan(c)))
         return try_chan(c);
+    if (is_watched(c))
+        look_up(c);
     return is_waitable(c) ? try_waitable(c) : try_other(c);
 }
 
@@ -258,6 +305,19 @@ static void unlock_all(struct select *s)
             unlock(c);
 }
 
+/* The k-th to try, without a lock, can happen; so may by now one that is tried before it. The first of them all. */
+static uint32_t first_of(const struct select *s, uint32_t k)
+{
+    for (uint32_t j = 0; j < k; j++) {
+        sn_case *c = &s->cases[part(&s->cases[j])->try_order];
+        if (!has_lock(c) && try_other(c)) {
+            k = j;
+            j = UINT32_MAX; /* from the beginning */
+        }
+    }
+    return part(&s->cases[k])->try_order;
+}
+
 /* Tries all cases at one moment. SN_EAGAIN: none can happen, and the locks are held; else all is done. */
 static int try_all(struct select *s)
 {
@@ -270,6 +330,8 @@ static int try_all(struct select *s)
         uint32_t i = part(&s->cases[k])->try_order;
         if (has_lock(&s->cases[i]) ? !try_locked(&s->cases[i], &wakes) : !try_other(&s->cases[i]))
             continue;
+        if (!has_lock(&s->cases[i]))
+            i = first_of(s, k);
         unlock_all(s);
         sni_wakes_ready(&wakes);
         return (int)i;
@@ -315,6 +377,8 @@ static void commit_select(void *p)
         if (is_ctx(c)) {
             if (sni_ctx_arm(c->sni_object, &part(c)->ctx, seq) != 0)
                 ended = (int32_t)i;
+        } else if ((is_watched(c) && !sni_watch_arm(&part(c)->watch)) || (is_group(c) && !sni_group_arm(c->sni_object))) {
+            ended = (int32_t)i;
         }
     }
     if (s->heap)
@@ -323,6 +387,13 @@ static void commit_select(void *p)
     sni_store_rel(&s->committed, 1u); /* pairs with the acquire in wait_for_case; *s may be gone */
     if (ended >= 0 && sni_claim(wait, seq, ended))
         sni_ready(wait);
+}
+
+static void unwatch_all(struct select *s)
+{
+    for (uint32_t i = 0; i < s->n && s->rt; i++)
+        if (is_watched(&s->cases[i]))
+            sni_end_unwatch(s->rt, &part(&s->cases[i])->end);
 }
 
 /* Takes the nodes of all cases but the chosen one (-1: none) out of their queues. The chosen one's object is not touched
@@ -341,8 +412,11 @@ static void dequeue(struct select *s, int chosen)
             sni_spin_unlock(&ch->lock);
         } else if (is_waitable(c) && (int)i != chosen) {
             sni_waitable_leave(c->sni_object, &part(c)->node);
+        } else if (is_group(c) && (int)i != chosen) {
+            sni_group_unwatch(c->sni_object);
         }
     }
+    unwatch_all(s);
     if (s->heap)
         (void)sni_timer_del(&s->timer);
 }
@@ -376,6 +450,23 @@ static int prepare_timer(struct select *s)
     return 0;
 }
 
+/* Watches what is watched, without a lock. The cases have been looked up. */
+static void watch_all(struct select *s)
+{
+    for (uint32_t i = 0; i < s->n; i++) {
+        sn_case *c = &s->cases[i];
+        if (is_group(c))
+            sni_group_watch(c->sni_object, s->wait, s->seq, (int32_t)i);
+        if (!is_watched(c))
+            continue;
+        part(c)->watch = (struct sni_watch){ .wait = s->wait, .seq = s->seq, .index = (int32_t)i };
+        if (has_ended(&part(c)->end))
+            part(c)->watch.state = SNI_WATCH_TOLD;
+        else
+            sni_end_watch(s->rt = sni_rt_self(), &part(c)->end);
+    }
+}
+
 /* How the case went that we were claimed for. */
 static int outcome(sn_case *c)
 {
@@ -391,7 +482,9 @@ static int wait_for_case(sn_ctx *ctx, sn_case *cases, uint32_t n, struct sni_wai
 
     if ((r = prepare_timer(&s)) < 0)
         return r;
+    watch_all(&s);
     if ((r = try_all(&s)) != SN_EAGAIN) {
+        unwatch_all(&s);
         if (s.heap)
             sni_timer_unreserve(s.heap);
         return r;
@@ -437,6 +530,7 @@ int sn_select_priority(sn_ctx *ctx, sn_case *cases, size_t n)
         return r;
     if (n > 0 && try_one(&cases[0]))
         return 0;
+    look_up_from(cases, 1, n);
     order_as_given(cases, (uint32_t)n);
     return wait_for_case(ctx, cases, (uint32_t)n, wait);
 }
@@ -451,6 +545,7 @@ int sn_select_try(sn_case *cases, size_t n)
     sni_point("tries to select", NULL);
     if (n < 2)
         return n == 1 && try_one(&cases[0]) ? 0 : SN_EAGAIN;
+    look_up_from(cases, 0, n);
     order_at_random(cases, (uint32_t)n);
     if ((r = try_all(&s)) == SN_EAGAIN)
         unlock_all(&s);
