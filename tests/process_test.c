@@ -410,3 +410,37 @@ TEST(an_ended_context_refuses)
 {
     run_each(refuses, NULL);
 }
+
+/* As a case: chosen when it has ended, and the wait does not block then. */
+static int selects(sn_ctx *ctx, void *arg)
+{
+    enum { TIME = 2 };
+    const char *argv[] = { "sh", "-c", "read x; exit 5", NULL };
+    sn_process p[2];
+    sn_process_status s;
+    int fds[2][2];
+    (void)arg;
+    for (int i = 0; i < 2; i++) {
+        CHECK(pipe2(fds[i], O_CLOEXEC) == 0); /* which blocks: the shell reads from it */
+        CHECK_EQ(sn_process_start(&p[i], argv, &(sn_process_opts){ .in = fds[i][0] + 1, .group = i }), 0);
+        CHECK_EQ(sn_fd_close(fds[i][0]), 0);
+    }
+    sn_case cases[] = { sn_on_process(&p[0]), sn_on_process(&p[1]), sn_on_after(SN_MS(1)) };
+    CHECK_EQ(sn_select_try(cases, 2), SN_EAGAIN);
+    CHECK_EQ(sn_select(ctx, cases, 3), TIME);
+    for (int i = 1; i >= 0; i--) {
+        CHECK_EQ(sn_fd_close(fds[i][1]), 0);
+        CHECK_EQ(sn_select(ctx, cases, 2), i);
+        CHECK_EQ(cases[i].err, 0);
+        CHECK_EQ(sn_select_try(&cases[i], 1), 0); /* until it is waited for */
+        CHECK_EQ(sn_process_wait(ctx, &p[i], &s), 0);
+        CHECK_EQ(s.code, 5);
+        cases[i] = sn_on_ctx(NULL);
+    }
+    return 0;
+}
+
+TEST(as_a_case_of_a_select)
+{
+    run_everywhere(selects, NULL);
+}

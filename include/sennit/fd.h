@@ -10,7 +10,7 @@
 #ifndef SENNIT_FD_H
 #define SENNIT_FD_H
 
-#include <sennit/decl.h>
+#include <sennit/select.h>
 
 SN_BEGIN
 
@@ -19,6 +19,12 @@ enum { SN_FD_READ = 1, SN_FD_WRITE = 2 };
 /* Blocks until fd is ready for one of `events` (or has an error or a hang-up, which a read or write then shows).
  * Returns the events that are ready, the context's error, SN_EBADF, or SN_ECANCELED if sn_fd_close closed it. */
 SN_API int sn_fd_wait(sn_ctx *ctx, int fd, int events);
+
+/* As cases of a select: chosen when fd is ready for reading, or for writing, or has an error or a hang-up, or at once if it cannot
+ * be waited for (a regular file). err is 0; SN_EBADF; SN_ECANCELED if sn_fd_close closed it since the select began. Nothing is
+ * read or written: that comes afterwards, and may find that another was faster. */
+SN_API sn_case sn_on_readable(int fd);
+SN_API sn_case sn_on_writable(int fd);
 
 /* Reads at least one byte and at most `size`. Returns the number read, 0 at the end of the input (or for a size of 0), or
  * an error. */

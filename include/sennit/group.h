@@ -55,6 +55,11 @@ SN_API void sn_group_cancel(sn_group *group);
  * or 0. Not stopped by any context: the tasks are, and then this returns. After it the group's memory may be reused. */
 SN_API int sn_group_wait(sn_group *group);
 
+/* As a case of a select, for who has opened the group: chosen when no task of it is left; err is 0. sn_group_wait must still be
+ * called, and says how they went. While the select waits only tasks of the group may start tasks in it. Panics if somebody
+ * else waits for it, or if it is not open. */
+SN_API sn_case sn_on_group(sn_group *group);
+
 /* What the task said whose error sn_group_wait has returned: sn_fail's `why`, or NULL if it returned or gave none. To be
  * asked after sn_group_wait, before the group's memory is used otherwise. */
 SN_API const char *sn_group_why(const sn_group *group);

@@ -7,7 +7,7 @@
 #ifndef SENNIT_PROCESS_H
 #define SENNIT_PROCESS_H
 
-#include <sennit/decl.h>
+#include <sennit/select.h>
 
 SN_BEGIN
 
@@ -37,6 +37,10 @@ SN_MUST SN_API int sn_process_start(sn_process *out, const char *const argv[], c
 /* Blocks until it has ended, reaps it and writes how it ended to *status. Or the context's error: it goes on then and
  * must still be waited for. */
 SN_API int sn_process_wait(sn_ctx *ctx, sn_process *process, sn_process_status *status);
+
+/* As a case of a select: chosen when the process has ended; err is 0. It must still be waited for, which then does not
+ * block. Not to be used any more once sn_process_wait has returned how it ended. */
+SN_API sn_case sn_on_process(const sn_process *process);
 
 /* Sends a signal to the process, or to its whole group if it leads one. 0 also for one that has ended but was not waited
  * for yet: nothing happens then. Before sn_process_wait has returned the number cannot name another process; afterwards a

@@ -15,6 +15,16 @@
  *
  * The context is a parameter and needs no case; sn_on_ctx is for others. Selecting over no case, or over empty handles
  * only, waits for the context.
+ *
+ * What can be a case, and where it is declared:
+ *
+ *     sn_on_recv, sn_on_send, sn_on_unit_recv, sn_on_unit_send    a channel                            here
+ *     sn_on_ctx, sn_on_time, sn_on_after                          a context's end, a moment            here
+ *     sn_on_task, sn_on_group                                     the end of a task, of a group's      task.h, group.h
+ *     sn_on_readable, sn_on_writable, sn_on_process               a descriptor, the end of a process   fd.h, process.h
+ *     sn_on_sem, sn_on_waitgroup, sn_on_latch, sn_on_barrier,     what they wait for                   sem.h, ...
+ *     sn_on_future
+ *     sn_on_waitable                                              an object of your own                waitable.h
  */
 #ifndef SENNIT_SELECT_H
 #define SENNIT_SELECT_H
@@ -36,6 +46,8 @@ typedef struct sn_case {
         const void *sni_in;
         int64_t sni_time;
         const sn_waitable_ops *sni_ops;
+        uint64_t sni_id;
+        int sni_fd;
     };
     void *sni_arg;
     uint64_t sni_[9];
@@ -58,18 +70,22 @@ typedef struct sn_case {
 #define sn_on_waitable(waitable, ops, arg) sni_case_waitable((waitable), (ops), (arg))
 
 /* Blocks until one of the n cases happens and returns its index; if several can, each is chosen with the same chance.
- * Or the context's error: then no case has happened. SN_EINVAL for more than 65535 cases; SN_ENOMEM if a time or a plain
- * thread needs memory that is not there; SN_ENOTRUNNING for waiting with a time without a runtime. */
+ * Or the context's error: then no case has happened. SN_EINVAL for more than 65535 cases; SN_ENOMEM if a time, a
+ * descriptor or a plain thread needs memory that is not there; SN_ENOTRUNNING for waiting with a time or a descriptor without a
+ * runtime. */
 SN_API int sn_select(sn_ctx *ctx, sn_case *cases, size_t n);
 
 /* The same, but of the cases that are ready at one moment the first in the array is taken: what happened before a case
- * became ready is seen too. */
+ * became ready is seen too. (Of a descriptor, and of a task's end, who waits already is told a moment later than it comes,
+ * and by then of something else perhaps.) */
 SN_API int sn_select_priority(sn_ctx *ctx, sn_case *cases, size_t n);
 
-/* Without blocking: SN_EAGAIN if at some moment of the call no case could happen. Fair, like sn_select. */
+/* Without blocking: SN_EAGAIN if at some moment of the call no case could happen (descriptors are looked at one after the
+ * other). Fair, like sn_select. */
 SN_API int sn_select_try(sn_case *cases, size_t n);
 
-enum { SNI_CASE_NONE, SNI_CASE_RECV, SNI_CASE_SEND, SNI_CASE_CTX, SNI_CASE_WAITABLE, SNI_CASE_TIME, SNI_CASE_AFTER };
+enum { SNI_CASE_NONE, SNI_CASE_RECV, SNI_CASE_SEND, SNI_CASE_CTX, SNI_CASE_WAITABLE, SNI_CASE_GROUP, SNI_CASE_TIME, SNI_CASE_AFTER,
+       SNI_CASE_TASK, SNI_CASE_READABLE, SNI_CASE_WRITABLE };
 
 static inline sn_case sni_case_make(uint32_t kind, void *object)
 {
@@ -120,6 +136,25 @@ static inline sn_case sni_case_after(int64_t ns)
 {
     sn_case c = sni_case_make(SNI_CASE_AFTER, NULL);
     c.sni_time = ns;
+    return c;
+}
+
+static inline sn_case sni_case_task(uint64_t id)
+{
+    sn_case c = sni_case_make(SNI_CASE_TASK, NULL);
+    c.sni_id = id;
+    return c;
+}
+
+static inline sn_case sni_case_group(void *group)
+{
+    return sni_case_make(SNI_CASE_GROUP, group);
+}
+
+static inline sn_case sni_case_fd(uint32_t kind, int fd)
+{
+    sn_case c = sni_case_make(kind, NULL);
+    c.sni_fd = fd;
     return c;
 }
 

@@ -9,7 +9,7 @@
 #ifndef SENNIT_TASK_H
 #define SENNIT_TASK_H
 
-#include <sennit/decl.h>
+#include <sennit/select.h>
 
 SN_BEGIN
 
@@ -41,6 +41,14 @@ SN_API sn_task sn_task_self(void);
 
 /* 1 while the task has not ended, SN_ESRCH afterwards. */
 SN_API int sn_task_alive(sn_task task);
+
+/* Blocks until the task has ended: at once if it has, and for a handle of zero. 0, or ctx's error. What the task did is
+ * visible afterwards; its result went to its group. Whoever has the handle may wait, and any number of them. A task that
+ * waits for itself waits for ctx. SN_ENOMEM only in a plain thread's first blocking call. */
+SN_MUST SN_API int sn_task_wait(sn_ctx *ctx, sn_task task);
+
+/* As a case of a select: chosen when the task has ended; err is 0. */
+SN_API sn_case sn_on_task(sn_task task);
 
 /* Lets another task go first if one can run on this worker; who yields again and again lets all of them run. In a plain
  * thread, yields the processor. */

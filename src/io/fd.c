@@ -27,6 +27,16 @@ int sn_fd_wait(sn_ctx *ctx, int fd, int events)
     return sni_poll_wait(rt, ctx, fd, (unsigned)events, sni_poll_begin(rt, fd));
 }
 
+sn_case sn_on_readable(int fd)
+{
+    return sni_case_fd(SNI_CASE_READABLE, fd);
+}
+
+sn_case sn_on_writable(int fd)
+{
+    return sni_case_fd(SNI_CASE_WRITABLE, fd);
+}
+
 /* What every operation looks at first. Returns whether the descriptor is in non-blocking mode, or an error. */
 static int begin(sn_ctx *ctx, int fd, uint64_t *began)
 {

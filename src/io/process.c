@@ -53,6 +53,11 @@ int sn_process_wait(sn_ctx *ctx, sn_process *p, sn_process_status *status)
     return 0;
 }
 
+sn_case sn_on_process(const sn_process *p)
+{
+    return sn_on_readable(pidfd_of(p));
+}
+
 int sn_process_kill(const sn_process *p, int signal)
 {
     if (!sni_rt_self())

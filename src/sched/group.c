@@ -7,7 +7,8 @@
  *
  * Whoever brings state from 2 to 0, or from 2 | WAITING to WAITING, is the last task. In the first case it touches the
  * group no more: the owner may return as soon as it reads 0. In the second the owner sleeps until the last task has
- * claimed it, or, woken by its context, waits until state is 0. */
+ * claimed it, or, woken by its context, waits until state is 0. A select does the same as sn_group_wait: its commit is
+ * sni_group_arm; if something else is chosen it takes WAITING back. */
 #include "sennit/group.h"
 
 #include "sched/park.h"
@@ -24,6 +25,7 @@ struct group {
     uint64_t seq;
     struct sni_rt *rt;    /* (c) or NULL */
     const char *why;      /* of the task with the first error; its static string. Written as `error` is */
+    int32_t index;        /* what the owner is claimed with: 0, or a select's case. Written as `owner` is */
     sn_cleanup cleanup;
 };
 
@@ -122,10 +124,39 @@ void sni_group_leave(sn_group *group, int code, const char *why)
         return;
     struct sni_wait *owner = g->owner;
     uint64_t seq = g->seq;
-    bool claimed = sni_claim(owner, seq, 0);
+    bool claimed = sni_claim(owner, seq, g->index);
     sni_store_rel(&g->state, (uint64_t)0); /* our last touch; pairs with the acquire in wait_for_tasks */
     if (claimed)
         sni_ready(owner);
+}
+
+/* Sets WAITING. False: all had ended before. */
+static bool set_waiting(struct group *g)
+{
+    if (__atomic_fetch_or(&g->state, (uint64_t)WAITING, __ATOMIC_ACQ_REL) != 0) /* pairs with the sub in leave */
+        return true;
+    sni_store_rlx(&g->state, (uint64_t)0); /* nobody else looks at it any more */
+    return false;
+}
+
+/* Takes WAITING back, unless the last task is just about to let go: false, when it has. */
+static bool clear_waiting(struct group *g)
+{
+    uint64_t state = sni_load_acq(&g->state);
+
+    while (state > WAITING)
+        if (sni_cas_acqrel(&g->state, &state, state & ~(uint64_t)WAITING))
+            return true;
+    while (sni_load_acq(&g->state) != 0) /* pairs with the release in sni_group_leave */
+        sni_pause();
+    return false;
+}
+
+static void set_owner(struct group *g, struct sni_wait *wait, uint64_t seq, int32_t index)
+{
+    g->owner = wait;
+    g->seq = seq;
+    g->index = index;
 }
 
 static void commit_wait(void *p)
@@ -134,10 +165,7 @@ static void commit_wait(void *p)
     struct sni_wait *owner = g->owner; /* the group may be gone once WAITING is set and its tasks have ended */
     uint64_t seq = g->seq;
 
-    if (__atomic_fetch_or(&g->state, (uint64_t)WAITING, __ATOMIC_ACQ_REL) != 0) /* pairs with the sub in leave */
-        return;
-    sni_store_rlx(&g->state, (uint64_t)0); /* all had ended before: nobody else looks at it any more */
-    if (sni_claim(owner, seq, 0))
+    if (!set_waiting(g) && sni_claim(owner, seq, 0))
         sni_ready(owner);
 }
 
@@ -146,19 +174,37 @@ static int park_for_tasks(struct group *g, struct sni_wait *wait, sn_ctx *ctx)
 {
     if (sni_load_acq(&g->state) == 0) /* pairs with the sub in sni_group_leave */
         return 0;
-    g->owner = wait;
-    g->seq = sni_wait_seq(wait);
+    set_owner(g, wait, sni_wait_seq(wait), 0);
     int r = sni_park(wait, ctx, &sni_waiting_for_group, g, commit_wait, g);
-    if (r == 0)
-        return 0;
-    /* Not woken by the last task. Take WAITING back, unless that task is just about to let go. */
-    uint64_t state = sni_load_acq(&g->state);
-    while (state > WAITING)
-        if (sni_cas_acqrel(&g->state, &state, state & ~(uint64_t)WAITING))
-            return r;
-    while (sni_load_acq(&g->state) != 0)
-        sni_pause();
-    return 0;
+    return r != 0 && clear_waiting(g) ? r : 0; /* or it was woken by its context as the last task ended */
+}
+
+bool sni_group_is_done(sn_group *group)
+{
+    return sni_load_acq(&inside(group)->state) == 0; /* pairs with the sub in sni_group_leave */
+}
+
+void sni_group_watch(sn_group *group, struct sni_wait *wait, uint64_t seq, int32_t index)
+{
+    struct group *g = inside(group);
+
+    sni_check(!(sni_load_rlx(&g->state) & WAITING), "a select over a group for which somebody else waits");
+    set_owner(g, wait, seq, index);
+}
+
+bool sni_group_arm(sn_group *group)
+{
+    return set_waiting((struct group *)group->sni_);
+}
+
+void sni_group_unwatch(sn_group *group)
+{
+    (void)clear_waiting((struct group *)group->sni_);
+}
+
+sn_case sn_on_group(sn_group *group)
+{
+    return sni_case_group(inside(group));
 }
 
 static void wait_for_tasks(struct group *g)

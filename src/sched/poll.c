@@ -7,16 +7,6 @@
 
 #include <string.h>
 
-/* A waiter for one descriptor, in the frame of sni_poll_wait. */
-struct waiter {
-    struct sni_link link; /* (lock) next NULL: taken out */
-    struct sni_wait *wait;
-    uint64_t seq;
-    unsigned events;
-    int fd;
-    struct sni_poll *poll;
-};
-
 struct sni_poll_fd {
     struct sni_link waiters; /* (lock) next NULL: never used */
     uint32_t gen;            /* (lock) of the registration with the kernel */
@@ -78,7 +68,7 @@ static int arm(struct sni_poll *p, int fd, struct sni_poll_fd *e)
     int r = 0;
 
     for (struct sni_link *l = e->waiters.next; l != &e->waiters; l = l->next)
-        want |= sni_container(l, struct waiter, link)->events;
+        want |= sni_container(l, struct sni_poll_node, watch.link)->events;
     if (want == 0) {
         /* Nobody waits: forget it, since the number may be closed and used again without our knowing. */
         if (e->known)
@@ -105,38 +95,38 @@ static int arm(struct sni_poll *p, int fd, struct sni_poll_fd *e)
     return r;
 }
 
-/* (lock) Claims the waiters of one descriptor that `events` satisfies. */
-static void claim_waiters(struct sni_poll_fd *e, unsigned events, int result, struct sni_wakes *wakes)
+/* (lock) Tells the waiters of one descriptor that `events` satisfies. */
+static void tell_waiters(struct sni_poll_fd *e, unsigned events, int error, struct sni_wakes *wakes)
 {
     struct sni_link *next;
 
     for (struct sni_link *l = e->waiters.next; l != &e->waiters; l = next) {
-        struct waiter *w = sni_container(l, struct waiter, link);
+        struct sni_poll_node *n = sni_container(l, struct sni_poll_node, watch.link);
         next = l->next;
-        if ((w->events & events) == 0)
-            continue;
-        struct sni_wait *wait = w->wait;
-        int r = result < 0 ? result : (int)(w->events & events);
-        sni_list_remove(l);
-        if (sni_claim(wait, w->seq, r))
-            sni_wakes_add(wakes, wait);
+        if (n->events & events)
+            sni_watch_tell(&n->watch, error < 0 ? error : (int)(n->events & events), wakes);
     }
 }
 
 /* (lock) Those of whom the kernel does not know would wait for ever. */
 static void refuse_unarmed(struct sni_poll_fd *e, int error, struct sni_wakes *wakes)
 {
-    claim_waiters(e, 3 & ~e->armed, error, wakes);
+    tell_waiters(e, 3 & ~e->armed, error, wakes);
+}
+
+/* A worker that parks a task looks after the poller before it sleeps; for a plain thread one must be woken. */
+static void attend(struct sni_poll *p)
+{
+    if (!sni_self() && sni_load_seq(&p->busy) == 0)
+        sni_wake_searcher(sni_container(p, struct sni_rt, poll));
 }
 
 static void commit_poll(void *p)
 {
-    struct sni_poll *poll = ((struct waiter *)p)->poll;
+    struct sni_poll *poll = p;
 
     sni_spin_unlock(&poll->lock);
-    /* A worker that parks a task looks after the poller before it sleeps; for a plain thread one must be woken. */
-    if (!sni_self() && sni_load_seq(&poll->busy) == 0)
-        sni_wake_searcher(sni_container(poll, struct sni_rt, poll));
+    attend(poll);
 }
 
 /* Takes the lock while nobody is closing fd. The number may be another descriptor's already: whoever closes the last one is
@@ -175,9 +165,89 @@ bool sni_poll_is_past(struct sni_rt *rt, int fd, uint64_t begin)
     return past;
 }
 
+int sni_poll_look(struct sni_rt *rt, const struct sni_poll_node *n)
+{
+    int r = n->fd < 0 ? SN_EBADF : sni_os_ready(n->fd, n->events);
+
+    return rt && sni_poll_is_past(rt, n->fd, n->began) ? SN_ECANCELED : r;
+}
+
+/* (lock) Into the list of its descriptor. 0; or what there is to tell at once: events, or an error. */
+static int enlist(struct sni_poll *p, struct sni_poll_node *n, struct sni_wakes *wakes)
+{
+    struct sni_poll_fd *e = entry_of(p, n->fd);
+    int r;
+
+    if (!e)
+        return SN_ENOMEM;
+    if (e->closed > n->began)
+        return SN_ECANCELED;
+    sni_list_append(&e->waiters, &n->watch.link);
+    if ((r = arm(p, n->fd, e)) == 0)
+        return 0;
+    sni_list_remove(&n->watch.link);
+    refuse_unarmed(e, r, wakes);
+    return r == SN_EPERM ? n->events : r; /* a regular file: always ready */
+}
+
+static void count(struct sni_rt *rt, struct sni_poll_node *n)
+{
+    (void)sni_add_seq(&rt->poll.waiting, 1u); /* Dekker with go_to_sleep */
+    n->counted = true;
+    n->outside = rt->sim && !(sni_self() && sni_sim_owns_fd(rt, n->fd));
+    if (n->outside)
+        sni_add_rlx(&rt->poll.outside, 1u);
+}
+
+int sni_poll_watch(struct sni_rt *rt, struct sni_poll_node *n)
+{
+    struct sni_poll *p = &rt->poll;
+    struct sni_wakes wakes;
+    int r = SN_EBADF;
+
+    sni_wakes_init(&wakes);
+    if (n->fd >= 0) {
+        sni_spin_lock(&p->lock);
+        if ((r = enlist(p, n, &wakes)) == 0)
+            count(rt, n);
+        sni_spin_unlock(&p->lock);
+    }
+    sni_wakes_ready(&wakes);
+    if (r == SN_ENOMEM)
+        return r;
+    if (r == 0) {
+        attend(p);
+    } else {
+        n->watch.value = r; /* nobody else knows of it */
+        n->watch.state = SNI_WATCH_TOLD;
+    }
+    return 0;
+}
+
+void sni_poll_unwatch(struct sni_rt *rt, struct sni_poll_node *n)
+{
+    struct sni_poll *p = &rt->poll;
+
+    if (!n->counted)
+        return;
+    if (n->outside)
+        sni_add_rlx(&p->outside, -1u);
+    sni_add_rlx(&p->waiting, -1u);
+    if (sni_watch_is_told(&n->watch))
+        return;
+    sni_spin_lock(&p->lock);
+    if (n->watch.link.next) {
+        sni_list_remove(&n->watch.link);
+        (void)arm(p, n->fd, &p->fds[n->fd]);
+    }
+    sni_spin_unlock(&p->lock);
+}
+
 int sni_poll_wait(struct sni_rt *rt, sn_ctx *ctx, int fd, unsigned events, uint64_t begin)
 {
     struct sni_wait *wait = sni_wait_self();
+    struct sni_poll *p = &rt->poll;
+    struct sni_wakes wakes;
     int r;
 
     if (!wait)
@@ -187,45 +257,19 @@ int sni_poll_wait(struct sni_rt *rt, sn_ctx *ctx, int fd, unsigned events, uint6
     ctx = sni_ctx_resolve(ctx, wait);
     if ((r = sni_ctx_check(ctx)) != 0)
         return r;
-    struct sni_poll *p = &rt->poll;
-    struct waiter me = { .wait = wait, .seq = sni_wait_seq(wait), .events = events, .fd = fd, .poll = p };
+    struct sni_poll_node me = { .watch = { .wait = wait, .seq = sni_wait_seq(wait), .index = -1, .state = SNI_WATCH_ARMED },
+                                .began = begin, .fd = fd, .events = (uint8_t)events };
 
+    sni_wakes_init(&wakes);
     sni_spin_lock(&p->lock);
-    struct sni_poll_fd *e = entry_of(p, fd);
-    if (!e) {
-        sni_spin_unlock(&p->lock);
-        return SN_ENOMEM;
-    }
-    if (e->closed > begin) {
-        sni_spin_unlock(&p->lock);
-        return SN_ECANCELED;
-    }
-    sni_list_append(&e->waiters, &me.link);
-    if ((r = arm(p, fd, e)) < 0) {
-        struct sni_wakes wakes;
-        sni_wakes_init(&wakes);
-        sni_list_remove(&me.link);
-        refuse_unarmed(e, r, &wakes);
+    if ((r = enlist(p, &me, &wakes)) != 0) {
         sni_spin_unlock(&p->lock);
         sni_wakes_ready(&wakes);
-        return r == SN_EPERM ? (int)events : r; /* a regular file: always ready */
+        return r;
     }
-    (void)sni_add_seq(&p->waiting, 1u); /* Dekker with go_to_sleep */
-    bool outside = rt->sim && !(sni_self() && sni_sim_owns_fd(rt, fd));
-    if (outside)
-        sni_add_rlx(&p->outside, 1u);
-    r = sni_park(wait, ctx, &waiting_for_fd, &me, commit_poll, &me);
-    if (outside)
-        sni_add_rlx(&p->outside, -1u);
-    sni_add_rlx(&p->waiting, -1u);
-    if (r < 0) { /* not by the poller: we may still be in the list */
-        sni_spin_lock(&p->lock);
-        if (me.link.next) {
-            sni_list_remove(&me.link);
-            (void)arm(p, fd, &p->fds[fd]);
-        }
-        sni_spin_unlock(&p->lock);
-    }
+    count(rt, &me);
+    r = sni_park(wait, ctx, &waiting_for_fd, &me, commit_poll, p);
+    sni_poll_unwatch(rt, &me);
     return r;
 }
 
@@ -246,7 +290,7 @@ int sni_poll_close(struct sni_rt *rt, int fd)
         e->closing = true;
         sni_store_rel(&p->closing, p->closing + 1);  /* pairs with the acquire in sni_poll_begin */
         sni_store_rel(&p->closes, p->closes + 1);    /* likewise */
-        claim_waiters(e, 3, SN_ECANCELED, &wakes);
+        tell_waiters(e, 3, SN_ECANCELED, &wakes);
         (void)arm(p, fd, e);
     }
     sni_spin_unlock(&p->lock);
@@ -281,7 +325,7 @@ void sni_poll_run(struct sni_rt *rt, int64_t ns, const uint32_t *sleep)
         if (fd >= p->n || p->fds[fd].gen != (uint32_t)(events[i].data >> 32))
             continue; /* of an earlier use of this number */
         p->fds[fd].armed = 0; /* ONESHOT */
-        claim_waiters(&p->fds[fd], events[i].events, 0, &wakes);
+        tell_waiters(&p->fds[fd], events[i].events, 0, &wakes);
         int r = arm(p, (int)fd, &p->fds[fd]);
         if (r < 0)
             refuse_unarmed(&p->fds[fd], r, &wakes);

@@ -10,6 +10,15 @@ struct sni_rt;
 
 struct sni_poll_fd; /* one descriptor */
 
+/* A waiter for one descriptor; its list's lock is the poller's. */
+struct sni_poll_node {
+    struct sni_watch watch; /* told the events, or an error */
+    uint64_t began;         /* (c) see sni_poll_begin */
+    int fd;                 /* (c) */
+    uint8_t events;         /* (c) */
+    bool counted, outside;  /* (o) in poll.waiting, in poll.outside */
+};
+
 struct sni_poll {
     struct sni_os_poller os;  /* (c) */
     struct sni_spin lock;
@@ -32,6 +41,14 @@ uint64_t sni_poll_begin(struct sni_rt *rt, int fd);
 
 /* Whether it has been closed since: what a system call has answered is then another descriptor's answer, perhaps. */
 bool sni_poll_is_past(struct sni_rt *rt, int fd, uint64_t begin);
+
+/* Whether one of the events is there: which, 0, or an error: SN_ECANCELED as below. rt may be NULL. A call to the system. */
+int sni_poll_look(struct sni_rt *rt, const struct sni_poll_node *n);
+
+/* Into the list: it will be told, or has been, if the descriptor is bad or always ready. The caller has filled in the rest, and
+ * holds no lock. SN_ENOMEM: it is not in the list. unwatch, in any case: out of it, if still in it. */
+int sni_poll_watch(struct sni_rt *rt, struct sni_poll_node *n);
+void sni_poll_unwatch(struct sni_rt *rt, struct sni_poll_node *n);
 
 /* Parks until fd has one of `events`. Returns the events, ctx's error, SN_ECANCELED if fd was closed since `begin`, or
  * another negative error. */

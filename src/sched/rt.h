@@ -5,6 +5,7 @@
 #include "arch/arch.h"
 #include "base/spin.h"
 #include "sched/deque.h"
+#include "sched/end.h"
 #include "sched/poll.h"
 #include "sched/stack.h"
 #include "sched/task.h"
@@ -121,6 +122,7 @@ struct sni_rt {
         uint32_t first_gen;             /* (c) even */
         uint32_t idle;                  /* (a) a slab has become free: there may be memory to give back */
     } tasks;
+    struct sni_ends ends[SNI_ENDS]; /* who waits for the ends of tasks */
     struct {                      /* tasks readied by threads that are no workers, or that found a ring full */
         struct sni_spin lock;
         struct sni_wait *head, *tail; /* (lock) */

@@ -167,6 +167,7 @@ static int make(struct sni_rt **out, const sn_run_opts *opts, struct sni_sim *si
     rt->capacity = rt->nworkers + (sim ? 0 : rt->opts.spares);
     rt->nstarted = (uint32_t)rt->nworkers;
     rt->idle.kept = INT64_MIN;
+    sni_ends_init(rt->ends);
     rt->tasks.first_gen = process.runtimes++ * 0x9e3779b8u; /* even; far from the last one */
     r = SN_ENOMEM;
     if (!(rt->workers_memory = sni_alloc(workers_size(rt))))

@@ -10,6 +10,7 @@
 #include "sched/task.h"
 
 #include "sched/alloc.h"
+#include "sched/fence.h"
 #include "sched/mark.h"
 #include "sched/park.h"
 #include "sched/report.h"
@@ -216,6 +217,15 @@ const struct sni_task *sni_task_at(const struct sni_rt *rt, const struct sni_wai
     return NULL;
 }
 
+struct sni_task *sni_task_find(const struct sni_rt *rt, uint64_t id)
+{
+    size_t n = sni_load_acq(&rt->tasks.nchunks);                      /* these as in sni_task_at */
+    struct sni_task_chunk **chunks = sni_load_acq(&rt->tasks.chunks);
+    uint32_t index = (uint32_t)id - 1;
+
+    return index / CHUNK < n ? &chunks[index / CHUNK]->tasks[index % CHUNK] : NULL;
+}
+
 /* --- records in the hands of workers --- */
 
 static struct sni_task *next_free(struct sni_task *t)
@@ -356,7 +366,11 @@ static void finish(struct sni_worker *w, struct sni_task *t, int code, const cha
     if (t->copy_size)
         sni_free(t->arg, t->copy_size);
     sni_store_rel(&w->own.current, &w->own.idle); /* none: as in sni_switch */
-    sni_store_rel(&t->gen, t->gen + 1); /* dead: pairs with the acquire in sni_task_alive */
+    uint64_t id = sni_task_id(t);
+    sni_store_rel(&t->gen, t->gen + 1); /* dead: pairs with the acquire in sni_task_is */
+    sni_fence_light();                  /* pairs with the heavy one in sni_end_watch */
+    if (sni_unlikely(sni_load_rlx(&t->watched)))
+        sni_end_tell(w->own.rt, t, id);
     sni_store_rel(&w->own.ended, w->own.ended + 1); /* pairs with the acquire in sni_live_tasks */
     give_record(w->own.rt, w->own.rt->sim ? NULL : w, t);
     sni_group_leave(group, code, why);
@@ -458,19 +472,9 @@ sn_task sn_task_self(void)
 int sn_task_alive(sn_task task)
 {
     struct sni_rt *rt = sni_rt_self();
-    uint32_t index = (uint32_t)task.id - 1;
-    int r = SN_ESRCH;
+    const struct sni_task *t = rt ? sni_task_find(rt, task.id) : NULL;
 
-    if (!rt || task.id == 0)
-        return SN_ESRCH;
-    sni_spin_lock(&rt->tasks.lock);
-    if (index / CHUNK < rt->tasks.nchunks) {
-        struct sni_task *t = &rt->tasks.chunks[index / CHUNK]->tasks[index % CHUNK];
-        if (sni_load_acq(&t->gen) == (uint32_t)(task.id >> 32)) /* pairs with the release in finish */
-            r = 1;
-    }
-    sni_spin_unlock(&rt->tasks.lock);
-    return r;
+    return t && sni_task_is(t, task.id) ? 1 : SN_ESRCH;
 }
 
 static void commit_requeue(void *arg)

@@ -30,6 +30,7 @@ struct sni_task {
     bool failing;         /* (o) inside sn_fail */
     bool blocking;        /* (o) inside sn_blocking */
     bool hidden;          /* (o) one of the runtime's own: not in reports, and no part of what is simulated */
+    uint8_t watched;      /* (a) 1: somebody may wait for its end; see end.h */
 };
 
 _Static_assert(sizeof(struct sni_task) == 256, "a parked task is to cost little more than its stack's page");
@@ -45,6 +46,13 @@ extern const struct sni_reason sni_waiting_for_group;
 
 /* Counts the end of a task in its group, with its result. The group may be gone when this returns. */
 void sni_group_leave(sn_group *group, int code, const char *why);
+
+/* For a select of who has opened the group. arm: in commit, after watch; false: no task is left. unwatch: something else was
+ * chosen; not if it was not armed. */
+bool sni_group_is_done(sn_group *group);
+void sni_group_watch(sn_group *group, struct sni_wait *wait, uint64_t seq, int32_t index);
+bool sni_group_arm(sn_group *group);
+void sni_group_unwatch(sn_group *group);
 
 /* The runtime's own group of tasks that nobody waits for: their errors are dropped. init: false, no memory. */
 bool sni_group_init_detached(struct sni_rt *rt);
@@ -64,6 +72,15 @@ void sni_task_drop(struct sni_task *task, int code);
 static inline uint64_t sni_task_id(const struct sni_task *t)
 {
     return (uint64_t)t->gen << 32 | (t->index + 1);
+}
+
+/* The record that a handle names, dead or alive; NULL: none. Lock-free. */
+struct sni_task *sni_task_find(const struct sni_rt *rt, uint64_t id);
+
+/* Whether the task with that handle has not ended; its record may be another's by now. */
+static inline bool sni_task_is(const struct sni_task *t, uint64_t id)
+{
+    return sni_load_acq(&t->gen) == (uint32_t)(id >> 32); /* pairs with the release in finish */
 }
 
 /* Whether the record is that of a living task; for who has no handle. */

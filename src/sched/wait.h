@@ -88,6 +88,45 @@ static inline bool sni_claim(struct sni_wait *wait, uint64_t seq, int32_t result
     return true;
 }
 
+/* A place in a list of those who wait for something that must be looked after before the wait is parked, and without the
+ * locks of a select's other objects: the end of a task, a descriptor. It may come at any time from then on, so who tells of
+ * it claims the wait only if that was armed:
+ *
+ *     RESTING    the waiter: in the list, not parked yet
+ *     ARMED      the waiter's commit, sni_watch_arm
+ *     TOLD       sni_watch_tell, under the list's lock: out of the list. Was it ARMED, the wait is claimed; else commit finds
+ *                it and claims for itself
+ *
+ * Who finds TOLD need not take the list's lock: it was the teller's last touch. */
+enum { SNI_WATCH_RESTING, SNI_WATCH_ARMED, SNI_WATCH_TOLD };
+
+/* (L) the list's lock */
+struct sni_watch {
+    struct sni_link link;  /* (L) next NULL: in no list */
+    struct sni_wait *wait; /* (c) */
+    uint64_t seq;          /* (c) */
+    int32_t index;         /* (c) the result of the claim: a select's case; -1: `value` */
+    int32_t value;         /* what was told; written before TOLD */
+    uint32_t state;        /* (a) */
+};
+
+/* In commit. False: it has been told; nothing will come. */
+static inline bool sni_watch_arm(struct sni_watch *w)
+{
+    uint32_t state = SNI_WATCH_RESTING;
+
+    /* Acquire and release: pairs with the same exchange in sni_watch_tell. */
+    if (sni_cas_acqrel(&w->state, &state, (uint32_t)SNI_WATCH_ARMED))
+        return true;
+    (void)sni_load_acq(&w->state); /* it is TOLD for good: as in sni_watch_is_told */
+    return false;
+}
+
+static inline bool sni_watch_is_told(struct sni_watch *w)
+{
+    return sni_load_acq(&w->state) == SNI_WATCH_TOLD; /* pairs with the exchange in sni_watch_tell */
+}
+
 static inline void sni_wakes_init(struct sni_wakes *wakes)
 {
     wakes->head = NULL;
@@ -99,6 +138,22 @@ static inline void sni_wakes_add(struct sni_wakes *wakes, struct sni_wait *wait)
     wait->next = NULL;
     *wakes->tail = wait;
     wakes->tail = &wait->next;
+}
+
+/* (the list's lock) Out of the list; its waiter is told `value`, and claimed if it is parked. */
+static inline void sni_watch_tell(struct sni_watch *w, int32_t value, struct sni_wakes *wakes)
+{
+    struct sni_wait *wait = w->wait;
+    uint64_t seq = w->seq;
+    int32_t result = w->index < 0 ? value : w->index;
+    uint32_t state = sni_load_rlx(&w->state);
+
+    sni_list_remove(&w->link);
+    w->value = value;
+    while (!sni_cas_acqrel(&w->state, &state, (uint32_t)SNI_WATCH_TOLD)) /* our last touch: pairs with sni_watch_arm */
+        ;
+    if (state == SNI_WATCH_ARMED && sni_claim(wait, seq, result))
+        sni_wakes_add(wakes, wait);
 }
 
 /* Makes them ready, in order. */

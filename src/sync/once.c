@@ -55,7 +55,7 @@ static bool is_done(const sn_waitable *w, void *arg)
     return (sni_load_rlx(&((const struct once *)(const void *)w)->waitable.word) & DONE) != 0; /* (BUSY) */
 }
 
-static const sn_waitable_ops being_done = { "a once", is_done, NULL, false };
+static const sn_waitable_ops being_done = { .name = "a once", .ready = is_done };
 
 static struct once *inside(sn_once *o)
 {
