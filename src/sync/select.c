@@ -10,7 +10,7 @@
  * The end of a task and the readiness of a descriptor have no lock that could be taken with the others. Before they are taken,
  * a watch is put into its list; it may be told at any time from then on, and commit arms it (wait.h). A group is armed by
  * commit alone. To ask the kernel about a descriptor is a system call, and so is to have it watched: that goes without the
- * locks, but that the try form and the priority form, which promise one moment, ask under them (a poll of a third of a microsecond).
+ * locks, but that the try form and the priority form, which promise one moment, ask under them: a poll that does not wait.
  *
  * What has no lock may happen between two looks. So that the first of those that are ready is taken, not the first that was seen to
  * be, all that stand before it are looked at once more.
