@@ -196,7 +196,7 @@ TEST(who_waits_longest_is_next_whoever_gives_up)
     CHECK_EQ(sn_run(lines, NULL, &(sn_run_opts){ .workers = 1 }), 0);
 }
 
-/* --- overtaking, for a turn and no longer; in virtual time --- */
+/* --- overtaking, for a turn and no longer --- */
 
 static int waits_once(sn_ctx *ctx, void *arg)
 {
@@ -219,15 +219,13 @@ static int overtakes(sn_ctx *ctx, void *arg)
     CHECK_EQ(sn_group_go(&g, waits_once, &line), 0);
     CHECK_EQ(sn_chan_unit_recv(ctx, line.parked), 0);
     test_let_others_go();
-    sn_mutex_unlock(&line.m); /* the waiter is woken, but has not run yet */
-    CHECK_EQ(sn_mutex_try_lock(&line.m), 0);
-    sn_mutex_unlock(&line.m);
-    sn_mutex_lock(&line.m);
-    CHECK_EQ(line.n, 0);
     int64_t begin = sn_now();
-    while (sn_now() - begin < SN_US(50))
+    sn_mutex_unlock(&line.m); /* the waiter is woken, but has not run yet: it is left free */
+    CHECK_EQ(sn_mutex_try_lock(&line.m), 0);
+    CHECK_EQ(line.n, 0);
+    while (sn_now() - begin < SN_US(100))
         ;
-    sn_mutex_unlock(&line.m); /* it could have had it 50 us ago: now it has it */
+    sn_mutex_unlock(&line.m); /* it could have had it for more than 50 us: now it has it */
     CHECK_EQ(sn_mutex_try_lock(&line.m), SN_EBUSY);
     CHECK_EQ(line.n, 0); /* though it has not run yet */
     sn_mutex_lock(&line.m);
