@@ -65,21 +65,10 @@ static void *number(uint64_t round)
     return (void *)(uintptr_t)round; /* never followed */
 }
 
-/* (BUSY) The round may be over: lets all go on who wait for it, and gives the word. */
-static void change(struct barrier *b)
-{
-    struct sni_wakes wakes;
-
-    sni_wakes_init(&wakes);
-    sni_waitable_serve(&b->waitable, &wakes);
-    sni_waitable_give(b); /* the last touch */
-    sni_wakes_ready(&wakes);
-}
-
 static void break_round(struct barrier *b)
 {
     b->arrived = BROKEN;
-    change(b);
+    sni_waitable_changed(b);
 }
 
 static void next_round(struct barrier *b, uint64_t broken)
@@ -101,7 +90,7 @@ static int arrive(struct barrier *b, uint64_t *round)
     bool last = ++b->arrived == b->parties;
     if (last)
         next_round(b, 0);
-    change(b);
+    sni_waitable_changed(b);
     return last;
 }
 
@@ -167,7 +156,7 @@ void sn_barrier_reset(sn_barrier *barrier)
     (void)sni_waitable_lock(b);
     if (b->arrived > 0)
         next_round(b, 1);
-    change(b);
+    sni_waitable_changed(b);
     sni_point(NULL, NULL);
 }
 

@@ -56,15 +56,10 @@ static bool claim(struct future *f)
 
 static void settle(struct future *f, int error)
 {
-    struct sni_wakes wakes;
-
-    sni_wakes_init(&wakes);
     (void)sni_waitable_lock(f);
     f->error = error;
     sni_store_rlx(&f->waitable.word, sni_load_rlx(&f->waitable.word) | SET); /* published when it is given */
-    sni_waitable_serve(&f->waitable, &wakes);
-    sni_waitable_give(f); /* the last touch */
-    sni_wakes_ready(&wakes);
+    sni_waitable_changed(f);
     sni_point(NULL, NULL);
 }
 

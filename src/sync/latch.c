@@ -46,19 +46,15 @@ void sn_latch_init(sn_latch *latch, int n)
 void sn_latch_count_down(sn_latch *latch, int n)
 {
     struct sni_waitable *l = inside(latch);
-    struct sni_wakes wakes;
 
     sni_point("counts down %latch", latch);
-    sni_wakes_init(&wakes);
     uint64_t w = sni_word_lock(&l->word);
     if (n < 0 || w / ONE < (uint64_t)n) {
         sni_word_give(&l->word, w);
         sni_panic("sn_latch_count_down: by %d, but %llu are left", n, (unsigned long long)(w / ONE));
     }
     sni_store_rlx(&l->word, (w | SNI_BUSY) - (uint64_t)n * ONE); /* published when it is given */
-    sni_waitable_serve(l, &wakes);
-    sni_waitable_give(l); /* the last touch */
-    sni_wakes_ready(&wakes);
+    sni_waitable_changed(l);
     sni_point(NULL, NULL);
 }
 

@@ -102,6 +102,15 @@ static void describe(const void *object, char *buf, size_t size)
 
 static const struct sni_reason waiting_for_object = { "waiting for", describe, NULL, NULL };
 
+void sni_waitable_changed(void *object)
+{
+    struct sni_wakes wakes;
+
+    sni_wakes_init(&wakes);
+    sni_waitable_serve(object, &wakes);
+    unlock(object, &wakes);
+}
+
 static void commit_give(void *object)
 {
     sni_waitable_give(object); /* from here on we may be woken */
@@ -140,12 +149,9 @@ void sn_waitable_lock(sn_waitable *waitable)
 void sn_waitable_unlock(sn_waitable *waitable)
 {
     struct sni_waitable *o = (struct sni_waitable *)(void *)waitable;
-    struct sni_wakes wakes;
 
     sni_check(sni_load_rlx(&o->word) & SNI_BUSY, "sn_waitable_unlock: it is not locked");
-    sni_wakes_init(&wakes);
-    sni_waitable_serve(o, &wakes);
-    unlock(o, &wakes);
+    sni_waitable_changed(o);
     sni_point(NULL, NULL);
 }
 

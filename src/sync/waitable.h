@@ -34,6 +34,9 @@ void sni_waitable_refuse(struct sni_waitable *o, struct sni_wakes *wakes);
 /* Ends BUSY: the last touch of the object. */
 void sni_waitable_give(void *object);
 
+/* (BUSY) The object has changed: serves its queue, ends BUSY, and wakes those who go on. */
+void sni_waitable_changed(void *object);
+
 /* (BUSY) If the caller can go on at once, it does, with its result in *err; then others may be able to. */
 bool sni_waitable_take_now(void *object, const sn_waitable_ops *ops, void *arg, int *err, struct sni_wakes *wakes);
 
